@@ -1,0 +1,104 @@
+"""The one place that talks to Numba's compiler: lazy, cached, without the GIL."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba  # type: ignore[import-untyped]
+import numpy as np
+from numba.extending import intrinsic, overload  # type: ignore[import-untyped]
+
+__all__ = ["JIT_DISABLED", "Array", "bits", "by_dtype", "from_bits", "inline", "jit", "reassociating"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+JIT_DISABLED: bool = bool(numba.config.DISABLE_JIT)
+_FOLDER = Path(__file__).parent
+_STAMP = max(entry.stat().st_mtime_ns for entry in os.scandir(_FOLDER) if entry.name.endswith(".py"))
+
+
+def _quiet(fn: Function) -> Function:
+    """Interpreted kernels compute with NumPy scalars, which warn of an overflow where machine code does not."""
+
+    @functools.wraps(fn)
+    def run(*args: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return fn(*args)
+
+    return run  # type: ignore[return-value]
+
+
+def jit(fn: Function) -> Function:
+    """Compile `fn` at its first call for each new combination of argument types, and keep the result on disk."""
+    if JIT_DISABLED:
+        return _quiet(fn)
+    kernel = numba.njit(cache=True, error_model="numpy", nogil=True)(fn)
+    # Numba's cache looks at the file of the kernel alone: without this, machine code would survive a change of a
+    # function that the kernel inlined from another file.
+    kernel._cache._cache_file._source_stamp = (*kernel._cache._cache_file._source_stamp, _STAMP)
+    return kernel  # type: ignore[no-any-return]
+
+
+def inline(fn: Function) -> Function:
+    """A scalar function that LLVM merges into the loops that call it, so that it can vectorize them.
+
+    a * b + c may become one fused multiply-add where the processor has it: written to be accurate either way.
+    """
+    options = {"error_model": "numpy", "forceinline": True, "nogil": True, "fastmath": {"contract"}}
+    return fn if JIT_DISABLED else numba.njit(**options)(fn)  # type: ignore[no-any-return]
+
+
+def reassociating(fn: Function) -> Function:
+    """Like `inline`, for sums whose order does not matter: LLVM may then sum in vector lanes."""
+    options = {"error_model": "numpy", "forceinline": True, "nogil": True, "fastmath": {"reassoc", "contract"}}
+    return fn if JIT_DISABLED else numba.njit(**options)(fn)  # type: ignore[no-any-return]
+
+
+def by_dtype(single: Function, double: Function) -> Function:
+    """The scalar function of one argument that is `single` for a float32 and `double` for a float64."""
+
+    def choose(x: Any) -> Any:
+        return single(x) if isinstance(x, np.float32) else double(x)
+
+    if not JIT_DISABLED:
+
+        # no annotations: Numba compares the two signatures as text
+        @overload(choose, jit_options={"error_model": "numpy", "forceinline": True})  # type: ignore[untyped-decorator]
+        def compiled(x):  # type: ignore[no-untyped-def]
+            chosen = single if x == numba.types.float32 else double
+            return lambda x: chosen(x)
+
+    return choose  # type: ignore[return-value]
+
+
+def _reinterpret(pairs: dict[Any, Any]) -> Callable[..., Any]:
+    """A scalar's bits read as another type of the same width: one LLVM bitcast."""
+
+    def cast(context, x):  # type: ignore[no-untyped-def]
+        target = pairs[x]
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.bitcast(arguments[0], context.get_value_type(target))
+
+        return target(x), generate
+
+    return intrinsic(cast)  # type: ignore[no-any-return]
+
+
+if JIT_DISABLED:
+
+    def bits(x: Any) -> Any:
+        """The bits of a float as an integer."""
+        return x.view(np.int32 if isinstance(x, np.float32) else np.int64)
+
+    def from_bits(x: Any) -> Any:
+        """The float with these bits."""
+        return x.view(np.float32 if isinstance(x, np.int32) else np.float64)
+
+else:
+    _types = numba.types
+    bits = _reinterpret({_types.float32: _types.int32, _types.float64: _types.int64})
+    from_bits = _reinterpret({_types.int32: _types.float32, _types.int64: _types.float64})
