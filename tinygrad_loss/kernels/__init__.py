@@ -1,0 +1,73 @@
+"""Numba kernels: ndarray in, fresh ndarray out. This room imports NumPy and Numba alone and knows no Tensor."""
+
+from .cross_entropy import cross_entropy, cross_entropy_grad, nll, nll_grad
+from .dense import column_sum, linear, sum_
+from .elementwise import (
+    elu,
+    elu_grad,
+    exp,
+    expm1,
+    log,
+    log1p,
+    logaddexp,
+    logaddexp_grad,
+    logsigmoid,
+    logsigmoid_grad,
+    relu,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    sigmoid_grad_x,
+    softplus,
+    softplus_grad,
+    tanh,
+    tanh_grad,
+)
+from .losses import bce, bce_grad, bce_logits, bce_logits_grad
+from .optimizers import adam, address, sgd
+from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
+from .threads import get_num_threads, set_num_threads
+
+__all__ = [
+    "adam",
+    "address",
+    "bce",
+    "bce_grad",
+    "bce_logits",
+    "bce_logits_grad",
+    "column_sum",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "elu",
+    "elu_grad",
+    "exp",
+    "expm1",
+    "get_num_threads",
+    "linear",
+    "log",
+    "log1p",
+    "log_softmax",
+    "log_softmax_grad",
+    "logaddexp",
+    "logaddexp_grad",
+    "logsigmoid",
+    "logsigmoid_grad",
+    "logsumexp",
+    "logsumexp_grad",
+    "nll",
+    "nll_grad",
+    "relu",
+    "relu_grad",
+    "set_num_threads",
+    "sgd",
+    "sigmoid",
+    "sigmoid_grad",
+    "sigmoid_grad_x",
+    "softmax",
+    "softmax_grad",
+    "softplus",
+    "softplus_grad",
+    "sum_",
+    "tanh",
+    "tanh_grad",
+]

@@ -1,5 +1,6 @@
 """The one place that talks to Numba's compiler: lazy, cached, without the GIL."""
 
+import ctypes
 import functools
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import numba  # type: ignore[import-untyped]
 import numpy as np
 from numba.extending import intrinsic, overload  # type: ignore[import-untyped]
 
-__all__ = ["JIT_DISABLED", "Array", "bits", "by_dtype", "from_bits", "inline", "jit", "reassociating"]
+__all__ = ["JIT_DISABLED", "Array", "bits", "by_dtype", "fma", "from_bits", "inline", "jit", "reassociating", "view"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -102,3 +103,40 @@ else:
     _types = numba.types
     bits = _reinterpret({_types.float32: _types.int32, _types.float64: _types.int64})
     from_bits = _reinterpret({_types.int32: _types.float32, _types.int64: _types.float64})
+
+
+if JIT_DISABLED:
+
+    def fma(a: Any, b: Any, c: Any) -> Any:
+        """a * b + c, rounded once for float32; float64 without hardware's help is rounded twice."""
+        return type(c)(np.float64(a) * np.float64(b) + np.float64(c))
+
+    def view(address: int, size: int, like: Array) -> Array:
+        """`size` elements of `like`'s dtype at `address`."""
+        dtype = like.dtype
+        return np.frombuffer((ctypes.c_char * (size * dtype.itemsize)).from_address(address), dtype)
+
+else:
+
+    @intrinsic
+    def fma(context, a, b, c):  # type: ignore[no-untyped-def]
+        """a * b + c, rounded once."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.fma(*arguments)
+
+        return c(c, c, c), generate
+
+    @intrinsic
+    def _pointer(context, address, like):  # type: ignore[no-untyped-def]
+        target = _types.CPointer(like.dtype)
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(arguments[0], context.get_value_type(target))
+
+        return target(_types.intp, like), generate
+
+    @numba.njit(forceinline=True)  # type: ignore[untyped-decorator]
+    def view(address, size, like):  # type: ignore[no-untyped-def]
+        """`size` elements of `like`'s dtype at `address`."""
+        return numba.carray(_pointer(address, like), (size,))

@@ -1,0 +1,209 @@
+"""Cross-entropy on logits and negative log-likelihood, for class-index targets.
+
+Logits are (N, C, L), targets (N, L): L is 1 or the product of the spatial sizes. The value keeps, for every position, the
+largest logit and the sum of the other exponentials; the gradient needs nothing more, so softmax is never stored.
+"""
+
+import numpy as np
+
+from . import scalar
+from .dense import sum_
+from .jit import Array, jit
+from .rowwise import BLOCK, row_pieces
+from .threads import parallel
+
+__all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad"]
+
+GRAIN = 16384
+
+
+@jit
+def _cross_entropy(
+    x: Array, target: Array, weight: Array, weighted: bool, ignore: int, smoothing: float,
+    loss: Array, norm: Array, high: Array, rest: Array,
+) -> int:  # fmt: skip
+    rows, n = x.shape
+    step = max(1, BLOCK // n)
+    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
+    bad = -1
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        row_pieces(x, first, last, shifted, exps, high, rest)
+        for r in range(first, last):
+            t = target[r]
+            loss[r] = 0.0
+            norm[r] = 0.0
+            if t == ignore:
+                continue
+            if t < 0 or t >= n:
+                bad = r if bad < 0 else bad
+                continue
+            base = (r - first) * n
+            whole = scalar.log1p(rest[r])
+            w = np.float64(weight[t]) if weighted else 1.0
+            norm[r] = w
+            value = 0.0 if w == 0.0 else w * (whole - shifted[base + t])
+            if smoothing > 0.0:
+                spread = 0.0
+                for j in range(n):
+                    v = np.float64(weight[j]) if weighted else 1.0
+                    spread += 0.0 if v == 0.0 else v * (whole - shifted[base + j])
+                value = (1.0 - smoothing) * value + smoothing / n * spread
+            loss[r] = value
+    return bad
+
+
+@jit
+def _cross_entropy_grad(
+    g: Array, step: int, scale: float, x: Array, target: Array, weight: Array, weighted: bool, ignore: int,
+    smoothing: float, high: Array, rest: Array, out: Array,
+) -> None:  # fmt: skip
+    rows, n = x.shape
+    sum_of_weights = np.float64(n)
+    if weighted:
+        sum_of_weights = 0.0
+        for j in range(n):
+            sum_of_weights += weight[j]
+    for r in range(rows):
+        t = target[r]
+        if t == ignore:
+            out[r] = 0.0
+            continue
+        w = np.float64(weight[t]) if weighted else 1.0
+        factor = np.float64(g[r * step]) * scale
+        own = (1.0 - smoothing) * w
+        m, whole = np.float64(high[r]), 1.0 + rest[r]
+        all_terms = (own + smoothing / n * sum_of_weights) / whole * factor
+        for j in range(n):
+            out[r, j] = all_terms * scalar.exp64(np.float64(x[r, j]) - m)
+        if smoothing > 0.0:
+            for j in range(n):
+                out[r, j] -= smoothing / n * factor * (np.float64(weight[j]) if weighted else 1.0)
+            out[r, t] -= own * factor
+        else:
+            # p - 1 = -(what the other classes hold): no cancellation for a confident, right prediction
+            d = np.float64(x[r, t]) - m
+            others = rest[r] if d == 0.0 else 1.0 + (rest[r] - scalar.exp64(d))
+            out[r, t] = -own * factor * (others / whole)
+
+
+@jit
+def _nll(
+    x: Array, target: Array, weight: Array, weighted: bool, ignore: int, loss: Array, norm: Array
+) -> int:
+    bad = -1
+    for r in range(x.shape[0]):
+        for i in range(x.shape[2]):
+            t = target[r, i]
+            loss[r, i] = 0.0
+            norm[r, i] = 0.0
+            if t == ignore:
+                continue
+            if t < 0 or t >= x.shape[1]:
+                bad = r * x.shape[2] + i if bad < 0 else bad
+                continue
+            w = np.float64(weight[t]) if weighted else 1.0
+            norm[r, i] = w
+            loss[r, i] = 0.0 if w == 0.0 else -w * x[r, t, i]
+    return bad
+
+
+@jit
+def _nll_grad(
+    g: Array, rows: int, columns: int, scale: float, target: Array, weight: Array, weighted: bool, ignore: int, out: Array
+) -> None:
+    for r in range(out.shape[0]):
+        for i in range(out.shape[2]):
+            t = target[r, i]
+            if t != ignore:
+                w = np.float64(weight[t]) if weighted else 1.0
+                out[r, t, i] = -w * scale * g[r * rows + i * columns]
+
+
+def _rows(x: Array) -> Array:
+    """(N, C, L) as contiguous rows (N L, C)."""
+    n, c, length = x.shape
+    return np.ascontiguousarray(x.reshape(n, c) if length == 1 else x.transpose(0, 2, 1).reshape(n * length, c))
+
+
+def _reduce(loss: Array, norm: Array, shape: tuple[int, ...], dtype: np.dtype, reduction: str) -> tuple[Array, float]:
+    """The loss reduced and rounded once, and the divisor of the mean."""
+    if reduction == "none":
+        return loss.reshape(shape).astype(dtype), 1.0
+    total = float(sum_(loss))
+    divisor = float(sum_(norm)) if reduction == "mean" else 1.0
+    with np.errstate(all="ignore"):
+        return np.array(np.float64(total) / divisor, dtype), divisor
+
+
+def cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
+) -> tuple[Array, int, tuple[Array, Array, float]]:
+    """Value, flat index of the first target outside [0, C) (else -1), and what `cross_entropy_grad` needs.
+
+    x (N, C, L), target int64 (N, L), weight (C,) of x's dtype. Values: (N, L) for "none", else 0-d.
+    """
+    flat, t = _rows(x), np.ascontiguousarray(target).ravel()
+    rows, n = flat.shape
+    high, rest, loss, norm = np.empty(rows, flat.dtype), np.empty(rows), np.empty(rows), np.empty(rows)
+    w = np.empty(0, flat.dtype) if weight is None else np.ascontiguousarray(weight)
+    bad: list[int] = []
+
+    def run(a: int, b: int) -> None:
+        parts = loss[a:b], norm[a:b], high[a:b], rest[a:b]
+        index = _cross_entropy(flat[a:b], t[a:b], w, weight is not None, ignore_index, label_smoothing, *parts)
+        if index >= 0:
+            bad.append(a + index)
+
+    parallel(run, rows, max(1, GRAIN // max(n, 1)))
+    value, divisor = _reduce(loss, norm, target.shape, flat.dtype, reduction)
+    return value, min(bad) if bad else -1, (high, rest, divisor)
+
+
+def cross_entropy_grad(
+    g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str,
+    saved: tuple[Array, Array, float],
+) -> Array:  # fmt: skip
+    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be those checked before."""
+    high, rest, divisor = saved
+    flat, t, incoming = _rows(x), np.ascontiguousarray(target).ravel(), np.asarray(g).ravel()
+    rows, n = flat.shape
+    out = np.empty(flat.shape, flat.dtype)
+    step = int(reduction == "none")
+    scale = float(np.float64(1.0) / divisor) if divisor else np.nan
+    w = np.empty(0, flat.dtype) if weight is None else np.ascontiguousarray(weight)
+
+    def run(a: int, b: int) -> None:
+        settings = w, weight is not None, ignore_index, label_smoothing
+        _cross_entropy_grad(
+            incoming[a * step :], step, scale, flat[a:b], t[a:b], *settings, high[a:b], rest[a:b], out[a:b]
+        )
+
+    parallel(run, rows, max(1, GRAIN // max(n, 1)))
+    size, c, length = x.shape
+    return out.reshape(x.shape) if length == 1 else np.ascontiguousarray(out.reshape(size, length, c).transpose(0, 2, 1))
+
+
+def nll(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> tuple[Array, int, float]:
+    """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
+    x, t = np.ascontiguousarray(x), np.ascontiguousarray(target)
+    loss, norm = np.empty(t.shape), np.empty(t.shape)
+    w = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
+    bad = _nll(x, t, w, weight is not None, ignore_index, loss, norm)
+    value, divisor = _reduce(loss, norm, t.shape, x.dtype, reduction)
+    return value, bad, divisor
+
+
+def nll_grad(
+    g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, divisor: float
+) -> Array:
+    """The gradient with respect to x (N, C, L): -weight g / divisor at the targets, 0 elsewhere."""
+    out = np.zeros(x.shape, x.dtype)
+    t = np.ascontiguousarray(target)
+    step = int(reduction == "none")
+    scale = float(np.float64(1.0) / divisor) if divisor else np.nan
+    w = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
+    _nll_grad(np.asarray(g).ravel(), t.shape[1] * step, step, scale, t, w, weight is not None, ignore_index, out)
+    return out

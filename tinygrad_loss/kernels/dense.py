@@ -1,0 +1,91 @@
+"""Dense layers and sums: a matrix product with its bias, its bias gradient, and sums that keep their digits."""
+
+import numpy as np
+
+from .jit import Array, inline, jit, reassociating
+from .threads import parallel
+
+__all__ = ["column_sum", "linear", "sum_"]
+
+BLOCK = 512  # elements summed plainly before the compensated step
+GRAIN = 65536
+
+
+@jit
+def _add_bias(out: Array, bias: Array) -> None:
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] += bias[j]
+
+
+@inline
+def two_sum(a: np.float64, b: np.float64) -> tuple[np.float64, np.float64]:
+    """a + b rounded, and what the rounding lost (Knuth, TAOCP 2, 4.2.2)."""
+    s = a + b
+    back = s - a
+    return s, (a - (s - back)) + (b - back)
+
+
+@jit
+def _column_sum(g: Array, out: Array) -> None:
+    rows, columns = g.shape
+    whole, lost, block = np.zeros(columns), np.zeros(columns), np.zeros(columns)
+    for first in range(0, rows, 64):
+        block[:] = 0.0
+        for i in range(first, min(first + 64, rows)):
+            for j in range(columns):
+                block[j] += g[i, j]
+        for j in range(columns):
+            s, e = two_sum(whole[j], block[j])
+            whole[j] = s
+            lost[j] += e
+    for j in range(columns):
+        # inf - inf inside two_sum is NaN: an infinite sum has nothing to correct
+        out[j] = whole[j] + lost[j] if lost[j] == lost[j] else whole[j]
+
+
+@reassociating
+def _block_sum(x: Array, start: int, stop: int) -> np.float64:
+    s = 0.0
+    for i in range(start, stop):
+        s += x[i]
+    return s
+
+
+@jit
+def _sum(x: Array, out: Array) -> None:
+    whole, lost = 0.0, 0.0
+    for start in range(0, x.size, BLOCK):
+        whole, e = two_sum(whole, _block_sum(x, start, min(start + BLOCK, x.size)))
+        lost += e
+    out[0] = whole + lost if lost == lost else whole
+
+
+def linear(x: Array, weight: Array, bias: Array | None) -> Array:
+    """x @ weight.T + bias for x (N, in), weight (out, in), bias (out,)."""
+    out = np.dot(x, weight.T)
+    if bias is not None:
+        _add_bias(out, bias)
+    return out
+
+
+def column_sum(g: Array) -> Array:
+    """The sum over axis 0 of a matrix, in float64 with the roundings of blocks put back."""
+    out = np.empty(g.shape[1], g.dtype)
+    _column_sum(np.ascontiguousarray(g), out)
+    return out
+
+
+def sum_(x: Array) -> Array:
+    """The sum of all elements as a 0-d array, in float64 with the roundings of blocks put back."""
+    if type(x) is not np.ndarray:
+        x = np.asarray(x)
+    out = np.empty((), x.dtype)
+    flat = x.ravel()
+    if flat.size <= GRAIN:
+        _sum(flat, out.reshape(1))
+        return out
+    parts = np.empty(-(-flat.size // GRAIN))
+    parallel(lambda a, b: _sum(flat[a:b], parts[a // GRAIN : a // GRAIN + 1]), flat.size, GRAIN)
+    _sum(parts, out.reshape(1))
+    return out
