@@ -58,8 +58,8 @@ class Generator:
 
     Notes
     -----
-    MT19937 (Matsumoto and Nishimura 1998). `seed % 2**64` is remembered, its lower 32 bits seed. A filling method takes an
-    ndarray of any layout, fills it and returns it. Generators may be shared by threads, pickled and copied.
+    MT19937 (Matsumoto and Nishimura 1998). `seed % 2**64` is remembered, its lower 32 bits seed. A filling method takes
+    an ndarray of any layout, fills it and returns it. Generators may be shared by threads, pickled and copied.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Generator:
     >>> g.uniform(np.empty(3, np.float32)).tolist()
     [0.49625658988952637, 0.7682217955589294, 0.08847743272781372]
     >>> g.randperm(5).tolist()
-    [4, 0, 3, 2, 1]
+    [0, 4, 2, 1, 3]
     """
 
     def __init__(self, device: object = "cpu") -> None:
@@ -223,22 +223,24 @@ class Generator:
 
     def exponential(self, out: Array, rate: float = 1.0) -> Array:
         """Fill a float array with values of density rate * exp(-rate * x)."""
-        return self._continuous(out, mt19937.exponential, rate)
+        return self._continuous(out, mt19937.exponential, (rate,))
 
     def cauchy(self, out: Array, median: float = 0.0, sigma: float = 1.0) -> Array:
         """Fill a float array with values of the Cauchy distribution."""
-        return self._continuous(out, mt19937.cauchy, sigma, median)
+        return self._continuous(out, mt19937.cauchy, (median, sigma))
 
     def log_normal(self, out: Array, mean: float = 1.0, std: float = 2.0) -> Array:
         """Fill a float array with exponentials of normal values."""
-        return self._continuous(out, mt19937.log_normal, std, mean)
+        return self._continuous(out, mt19937.log_normal, (mean, std))
 
-    def _continuous(self, out: Array, kernel: Callable[..., None], scale: float, *location: float) -> Array:
+    def _continuous(self, out: Array, kernel: Callable[..., None], parameters: tuple[float, ...]) -> Array:
         if out.dtype not in FLOAT_DIGITS:
             raise _bad_dtype(kernel.__name__, out, "float32 and float64")
-        if not scale > 0:
-            raise RuntimeError(f"{kernel.__name__} expects a scale (rate, sigma, std) above 0, but got {scale}")
-        return self._fill(out, kernel, float(scale), *map(float, location))
+        if not parameters[-1] > 0:
+            raise RuntimeError(
+                f"{kernel.__name__} expects a scale (rate, sigma, std) above 0, but got {parameters[-1]}"
+            )
+        return self._fill(out, kernel, *map(float, parameters))
 
     def geometric(self, out: Array, p: float) -> Array:
         """Fill with the number of trials up to the first success, each of probability `p`."""
@@ -257,7 +259,7 @@ class Generator:
     def multinomial(self, weights: Array, num_samples: int, replacement: bool = False) -> Array:
         """Indices (int64) into the last axis of `weights` (n,) or (m, n), each as likely as its weight.
 
-        With replacement by inverting the cumulative sum, without by the largest weight / exponential.
+        With replacement by inverting the cumulative sum, without it or for one sample by the largest weight / exponential.
         """
         if weights.dtype not in FLOAT_DIGITS or weights.ndim not in (1, 2):
             raise RuntimeError(f"multinomial expects 1 or 2 dims of floats, but got {weights.dtype} {weights.shape}")
@@ -265,7 +267,7 @@ class Generator:
             raise RuntimeError(f"cannot take {num_samples} of {weights.shape[-1]} categories, {replacement=}")
         if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(-1) <= 0).any():
             raise RuntimeError("multinomial expects weights that are finite, >= 0 and not all 0")
-        if not replacement:
+        if not replacement or num_samples == 1:
             # The smallest of exponential variables with these rates (Efraimidis and Spirakis 2006).
             keys = weights / self.exponential(np.empty(weights.shape, weights.dtype))
             return np.argsort(-keys, axis=-1, kind="stable")[..., :num_samples]

@@ -28,14 +28,9 @@ MASK24, MASK53 = np.uint32(2**24 - 1), np.uint64(2**53 - 1)
 # Cephes' logf, sinf and cosf (Moshier 1992); ln 2 and -pi / 4 as sums whose first terms times an integer are exact.
 F0, F1, HALF, TWO_PI = (np.float32(x) for x in (0.0, 1.0, 0.5, 2 * math.pi))
 SQRT_HALF, LN2_HIGH, LN2_LOW = (np.float32(x) for x in (0.707106781186547524, 0.693359375, -2.12194440e-4))
-LOG_0 = np.float32(7.0376836292e-2)
-LOG_1_TO_8 = tuple(
-    np.float32(x)
-    for x in (
-        *(-1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
-        *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
-    )
-)
+L0, L1, L2 = (np.float32(x) for x in (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1))
+L3, L4, L5 = (np.float32(x) for x in (-1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1))
+L6, L7, L8 = (np.float32(x) for x in (2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))
 FOUR_OVER_PI = np.float32(1.27323954473516)
 PIO4_1, PIO4_2, PIO4_3 = (np.float32(-x) for x in (0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8))
 SIN_0, SIN_1, SIN_2 = (np.float32(x) for x in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1))
@@ -157,11 +152,16 @@ def integers(state: Any, out: Any, wide: Any, span: Any, low: Any) -> None:
         part = out[start : start + step]
         word = buffer[: per * part.size]
         words(state, word)
-        for i in range(part.size):
-            x = _wide(word[2 * i], word[2 * i + 1]) if wide else np.uint64(word[i])
-            if span != ZERO:
-                x %= span
-            part[i] = np.int64(x) + low
+        if not wide:
+            short = np.uint32(span)
+            for i in range(part.size):
+                part[i] = np.int64(word[i] % short) + low
+        elif span == ZERO:
+            for i in range(part.size):
+                part[i] = np.int64(_wide(word[2 * i], word[2 * i + 1])) + low
+        else:
+            for i in range(part.size):
+                part[i] = np.int64(_wide(word[2 * i], word[2 * i + 1]) % span) + low
 
 
 @jit
@@ -193,9 +193,8 @@ def _log(x: Any) -> Any:
     e = np.float32((b >> np.int32(23)) - np.int32(127 if small else 126))
     t = m - F1 + (m if small else F0)
     z = t * t
-    y = LOG_0
-    for c in LOG_1_TO_8:
-        y = fma(y, t, c)
+    y = fma(fma(fma(fma(L0, t, L1), t, L2), t, L3), t, L4)
+    y = fma(fma(fma(fma(y, t, L5), t, L6), t, L7), t, L8)
     y = fma(y * t, z, e * LN2_LOW)
     y = fma(-z, HALF, y)
     return fma(e, LN2_HIGH, t + y)
@@ -218,26 +217,40 @@ def _sincos(x: Any) -> Any:
 
 @jit
 def _box_muller(out: Any, mean: Any, std: Any) -> None:
-    """Turn 16 uniforms into 16 normals: value i pairs with value i + 8."""
-    for i in range(8):
+    """Turn blocks of 16 uniforms into blocks of 16 normals: value i of a block pairs with value i + 8."""
+    # Gathered, so that LLVM sees long plain loops and vectorizes the one in float32.
+    pairs = np.empty((2, min(out.size // 16 * 8, BLOCK)), out.dtype)
+    for start in range(0, out.size - 15, 2 * BLOCK):
+        blocks = out[start : start + 2 * BLOCK]
+        count = blocks.size // 16
+        u, v = pairs[0, : 8 * count], pairs[1, : 8 * count]
+        for block in range(count):
+            for i in range(8):
+                u[8 * block + i] = blocks[16 * block + i]
+                v[8 * block + i] = blocks[16 * block + 8 + i]
         if out.itemsize == 4:
-            radius = np.sqrt(np.float32(-2) * _log(F1 - np.float32(out[i])))
-            sine, cosine = _sincos(TWO_PI * np.float32(out[i + 8]))
-            out[i] = fma(radius * cosine, np.float32(std), np.float32(mean))
-            out[i + 8] = fma(radius * sine, np.float32(std), np.float32(mean))
+            for i in range(u.size):
+                radius = np.sqrt(np.float32(-2) * _log(F1 - np.float32(u[i])))
+                sine, cosine = _sincos(TWO_PI * np.float32(v[i]))
+                u[i] = fma(radius * cosine, np.float32(std), np.float32(mean))
+                v[i] = fma(radius * sine, np.float32(std), np.float32(mean))
         else:
-            length = math.sqrt(-2.0 * math.log(1.0 - out[i]))
-            theta = 2.0 * math.pi * np.float64(out[i + 8])
-            out[i] = fma(length * math.cos(theta), std, mean)
-            out[i + 8] = fma(length * math.sin(theta), std, mean)
+            for i in range(u.size):
+                length = math.sqrt(-2.0 * math.log(1.0 - u[i]))
+                theta = 2.0 * math.pi * np.float64(v[i])
+                u[i] = fma(length * math.cos(theta), np.float64(std), np.float64(mean))
+                v[i] = fma(length * math.sin(theta), np.float64(std), np.float64(mean))
+        for block in range(count):
+            for i in range(8):
+                blocks[16 * block + i] = u[8 * block + i]
+                blocks[16 * block + 8 + i] = v[8 * block + i]
 
 
 @jit
 def normal_blocks(state: Any, out: Any, mean: Any, std: Any) -> None:
     """Normal values, 16 or more: blocks of 16, and the last 16 drawn anew when a part of a block is left."""
     unit(state, out)
-    for start in range(0, out.size - 15, 16):
-        _box_muller(out[start : start + 16], mean, std)
+    _box_muller(out, mean, std)
     if out.size % 16:
         tail = out[out.size - 16 :]
         unit(state, tail)
