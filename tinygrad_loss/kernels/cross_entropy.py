@@ -24,11 +24,11 @@ def _cross_entropy(
 ) -> int:  # fmt: skip
     rows, n = x.shape
     step = max(1, BLOCK // n)
-    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
+    exps = np.empty(min(step, rows) * n)
     bad = -1
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, shifted, exps, high, rest)
+        row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
             t = target[r]
             loss[r] = 0.0
@@ -38,16 +38,15 @@ def _cross_entropy(
             if t < 0 or t >= n:
                 bad = r if bad < 0 else bad
                 continue
-            base = (r - first) * n
-            whole = scalar.log1p(rest[r])
+            m, whole = high[r], scalar.log1p(rest[r])
             w = np.float64(weight[t]) if weighted else 1.0
             norm[r] = w
-            value = 0.0 if w == 0.0 else w * (whole - shifted[base + t])
+            value = 0.0 if w == 0.0 else w * (whole + (m - x[r, t]))
             if smoothing > 0.0:
                 spread = 0.0
                 for j in range(n):
                     v = np.float64(weight[j]) if weighted else 1.0
-                    spread += 0.0 if v == 0.0 else v * (whole - shifted[base + j])
+                    spread += 0.0 if v == 0.0 else v * (whole + (m - x[r, j]))
                 value = (1.0 - smoothing) * value + smoothing / n * spread
             loss[r] = value
     return bad
@@ -72,7 +71,7 @@ def _cross_entropy_grad(
         w = np.float64(weight[t]) if weighted else 1.0
         factor = np.float64(g[r * step]) * scale
         own = (1.0 - smoothing) * w
-        m, whole = np.float64(high[r]), 1.0 + rest[r]
+        m, whole = high[r], 1.0 + rest[r]
         all_terms = (own + smoothing / n * sum_of_weights) / whole * factor
         for j in range(n):
             out[r, j] = all_terms * scalar.exp64(np.float64(x[r, j]) - m)
@@ -145,7 +144,7 @@ def cross_entropy(
     """
     flat, t = _rows(x), np.ascontiguousarray(target).ravel()
     rows, n = flat.shape
-    high, rest, loss, norm = np.empty(rows, flat.dtype), np.empty(rows), np.empty(rows), np.empty(rows)
+    high, rest, loss, norm = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
     w = np.empty(0, flat.dtype) if weight is None else np.ascontiguousarray(weight)
     bad: list[int] = []
 

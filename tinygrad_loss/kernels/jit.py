@@ -59,17 +59,17 @@ def reassociating(fn: Function) -> Function:
 
 
 def by_dtype(single: Function, double: Function) -> Function:
-    """The scalar function of one argument that is `single` for a float32 and `double` for a float64."""
+    """The scalar function of one argument that is `single` for 32 bits, `double` for 64, integer or float."""
 
     def choose(x: Any) -> Any:
-        return single(x) if isinstance(x, np.float32) else double(x)
+        return single(x) if isinstance(x, (np.float32, np.int32)) else double(x)
 
     if not JIT_DISABLED:
 
         # no annotations: Numba compares the two signatures as text
         @overload(choose, jit_options={"error_model": "numpy", "forceinline": True})  # type: ignore[untyped-decorator]
         def compiled(x):  # type: ignore[no-untyped-def]
-            chosen = single if x == numba.types.float32 else double
+            chosen = single if x.bitwidth == 32 else double
             return lambda x: chosen(x)
 
     return choose  # type: ignore[return-value]

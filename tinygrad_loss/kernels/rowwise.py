@@ -5,156 +5,160 @@ the largest apart is what makes a confident row exact: log(1 + rest) by log1p is
 Rows are taken in blocks that stay in the cache, so that short rows are vectorized as well as long ones.
 """
 
+from typing import Any
+
 import numpy as np
 
 from . import scalar
-from .jit import Array, inline, jit, reassociating
+from .jit import Array, bits, from_bits, inline, jit, reassociating
 from .threads import parallel
 
 __all__ = ["log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad", "softmax", "softmax_grad"]
 
 BLOCK = 2048  # float64 of scratch: 16 KiB, half of a common L1 cache
-GRAIN = 16384  # elements a thread takes at a time
+GRAIN = 65536  # elements a thread takes at a time
+ndarray = np.ndarray
+
+
+@inline
+def largest(x: Array, r: int) -> np.float64:
+    """The maximum of row r; where the row holds NaN, a number or NaN.
+
+    Compared as integers: LLVM vectorizes the maximum of integers, but not of floats that may be NaN.
+    """
+    best = scalar.flip(bits(x[r, 0]))
+    for j in range(1, x.shape[1]):
+        k = scalar.flip(bits(x[r, j]))
+        best = k if k > best else best
+    return np.float64(from_bits(scalar.flip(best)))
 
 
 @reassociating
-def total(x: Array, start: int, stop: int) -> np.float64:
-    """The sum of x[start:stop]."""
-    s = 0.0
-    for i in range(start, stop):
-        s += x[i]
-    return s
-
-
-@reassociating
-def rest_and_ties(shifted: Array, exps: Array, start: int, stop: int) -> tuple[np.float64, np.float64]:
-    """The sum of the exponentials below the maximum, and how many entries equal it."""
+def sum_and_ties(exps: Array, start: int, stop: int) -> tuple[np.float64, np.float64]:
+    """The sum of the exponentials below 1, and the number of those that are 1."""
     s, ties = 0.0, 0.0
     for i in range(start, stop):
-        s += 0.0 if shifted[i] == 0.0 else exps[i]
-        ties += 1.0 if shifted[i] == 0.0 else 0.0
+        one = exps[i] == 1.0
+        s += 0.0 if one else exps[i]
+        ties += 1.0 if one else 0.0
     return s, ties
 
 
 @inline
-def row_pieces(x: Array, first: int, last: int, shifted: Array, exps: Array, high: Array, rest: Array) -> None:
-    """For rows first to last: x - m, e**(x - m), m, and the sum of e**(x - m) without one entry that equals m."""
+def row_pieces(x: Array, first: int, last: int, exps: Array, high: Array, rest: Array) -> None:
+    """For rows first to last: e**(x - m) one row after the other, m, and the sum of these without one that is 1."""
     n = x.shape[1]
     for r in range(first, last):
-        m = x[r, 0]
-        for j in range(1, n):
-            m = x[r, j] if x[r, j] > m else m
+        m = largest(x, r)
         high[r] = m
         base = (r - first) * n
         for j in range(n):
-            shifted[base + j] = np.float64(x[r, j]) - np.float64(m)
-    for i in range((last - first) * n):
-        exps[i] = scalar.exp64(shifted[i])
-    if x.itemsize == 8:
+            exps[base + j] = np.float64(x[r, j]) - m
+    if x.itemsize == 4:
+        for i in range((last - first) * n):
+            exps[i] = scalar.exp_coarse(exps[i])
+    else:
+        for i in range((last - first) * n):
+            exps[i] = scalar.exp64(exps[i])
         # x - m was rounded, and e**(x - m) magnifies that by |x - m|: put the lost part back (TwoDiff, Knuth)
         for r in range(first, last):
             base = (r - first) * n
+            m = np.float64(high[r])
             for j in range(n):
-                d = shifted[base + j]
+                d = x[r, j] - m
                 back = d - x[r, j]
-                lost = (x[r, j] - (d - back)) - (high[r] + back)
+                lost = (x[r, j] - (d - back)) - (m + back)
                 exps[base + j] += exps[base + j] * lost if abs(lost) < 1.0 else 0.0
     for r in range(first, last):
         base = (r - first) * n
-        s, ties = rest_and_ties(shifted, exps, base, base + n)
-        rest[r] = s + (ties - 1.0) if abs(high[r]) < np.inf else s + (high[r] - high[r])
+        s, ties = sum_and_ties(exps, base, base + n)
+        rest[r] = s + (ties - 1.0)
+
+
+@inline
+def has_nan(x: Array, r: int) -> bool:
+    """Whether row r holds NaN."""
+    found = False
+    for j in range(x.shape[1]):
+        found |= x[r, j] != x[r, j]
+    return found
 
 
 @jit
 def _logsumexp(x: Array, out: Array) -> None:
     rows, n = x.shape
     step = max(1, BLOCK // n)
-    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
-    rest = np.empty(rows)
+    exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, shifted, exps, out, rest)
+        row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
-            m = np.float64(out[r])
+            m = high[r]
             if abs(m) == np.inf:
-                hidden = False
-                for j in range(n):
-                    hidden |= x[r, j] != x[r, j]
-                out[r] = np.nan if hidden else m
+                out[r] = np.nan if has_nan(x, r) else m
             else:
                 out[r] = m + scalar.log1p(rest[r])
-
-
-@jit
-def _logsumexp_grad(g: Array, x: Array, y: Array, out: Array) -> None:
-    rows, n = x.shape
-    step = max(1, BLOCK // n)
-    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
-    high, rest = np.empty(rows, x.dtype), np.empty(rows)
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        row_pieces(x, first, last, shifted, exps, high, rest)
-        for r in range(first, last):
-            base = (r - first) * n
-            scale = np.float64(g[r]) / (1.0 + rest[r])
-            for j in range(n):
-                out[r, j] = 0.0 if y[r] == -np.inf else exps[base + j] * scale
 
 
 @jit
 def _softmax(x: Array, out: Array) -> None:
     rows, n = x.shape
     step = max(1, BLOCK // n)
-    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
-    high, rest = np.empty(rows, x.dtype), np.empty(rows)
+    exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, shifted, exps, high, rest)
+        row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
             base = (r - first) * n
-            whole = 1.0 + rest[r]
+            scale = 1.0 / (1.0 + rest[r])
             for j in range(n):
-                out[r, j] = exps[base + j] / whole
+                out[r, j] = exps[base + j] * scale
 
 
 @jit
 def _log_softmax(x: Array, out: Array) -> None:
     rows, n = x.shape
     step = max(1, BLOCK // n)
-    shifted, exps = np.empty(min(step, rows) * n), np.empty(min(step, rows) * n)
-    high, rest = np.empty(rows, x.dtype), np.empty(rows)
+    exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, shifted, exps, high, rest)
+        row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
-            base = (r - first) * n
             whole = scalar.log1p(rest[r])
             for j in range(n):
-                out[r, j] = shifted[base + j] - whole
+                out[r, j] = (np.float64(x[r, j]) - high[r]) - whole
+
+
+@jit
+def _logsumexp_grad(x: Array, g: Array, y: Array, out: Array) -> None:
+    _softmax(x, out)
+    for r in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[r, j] = np.float32(0) if y[r] == -np.inf else out[r, j] * g[r]
 
 
 @reassociating
-def dot(a: Array, b: Array, r: int) -> np.float64:
-    """The inner product of row r of a and b."""
+def product_total(g: Array, y: Array, r: int) -> np.float64:
+    """The inner product of row r of g and y."""
     s = 0.0
-    for j in range(a.shape[1]):
-        s += np.float64(a[r, j]) * np.float64(b[r, j])
+    for j in range(g.shape[1]):
+        s += np.float64(g[r, j]) * np.float64(y[r, j])
     return s
 
 
 @reassociating
-def row_total(a: Array, r: int) -> np.float64:
+def total(g: Array, r: int) -> np.float64:
     """The sum of row r."""
     s = 0.0
-    for j in range(a.shape[1]):
-        s += np.float64(a[r, j])
+    for j in range(g.shape[1]):
+        s += np.float64(g[r, j])
     return s
 
 
 @jit
 def _softmax_grad(g: Array, y: Array, out: Array) -> None:
     for r in range(g.shape[0]):
-        s = dot(g, y, r)
+        s = product_total(g, y, r)
         for j in range(g.shape[1]):
             out[r, j] = np.float64(y[r, j]) * (np.float64(g[r, j]) - s)
 
@@ -162,89 +166,91 @@ def _softmax_grad(g: Array, y: Array, out: Array) -> None:
 @jit
 def _log_softmax_grad(g: Array, y: Array, out: Array) -> None:
     for r in range(g.shape[0]):
-        s = row_total(g, r)
+        s = total(g, r)
         for j in range(g.shape[1]):
             # g - e**y sum(g), with the entry's own g taken out of the sum: 1 - e**y is then free of cancellation
             own = np.float64(g[r, j])
-            e, m = scalar.exp_and_expm1(y[r, j])
-            out[r, j] = -own * m - e * (s - own)
+            if g.itemsize == 4:
+                e, minus = scalar.exp_and_expm1_coarse(np.float64(y[r, j]))
+            else:
+                e, minus = scalar.exp_and_expm1(y[r, j])
+            out[r, j] = -own * minus - e * (s - own)
 
 
-def _rows(x: Array, dim: int) -> Array:
-    """x with axis `dim` last, contiguous."""
-    return np.ascontiguousarray(np.moveaxis(x, dim, -1) if x.ndim > 1 else x.reshape(-1))
+def _rows(x: Array, dim: int) -> tuple[Array, tuple[int, ...]]:
+    """x as contiguous rows along `dim`, and the shape those rows have with `dim` last."""
+    if type(x) is not ndarray:
+        x = np.asarray(x)
+    if dim != -1 and dim != x.ndim - 1:
+        x = np.moveaxis(x, dim, -1)
+    shape = x.shape or (1,)
+    return x.reshape(x.size // shape[-1] if shape[-1] else 0, shape[-1]), shape
 
 
-def _run(kernel: object, arrays: tuple[Array, ...], rows: int, n: int) -> None:
-    """kernel(*arrays) over chunks of rows."""
-    if rows * n == 0:
+def _back(rows: Array, shape: tuple[int, ...], x: Array, dim: int) -> Array:
+    """Rows along `dim` in x's shape again."""
+    if dim == -1 or dim >= x.ndim - 1:
+        return rows.reshape(x.shape)
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(shape), -1, dim))
+
+
+def _run(kernel: Any, *arrays: Array) -> None:
+    """kernel(*arrays) over chunks of rows; a kernel reads contiguous arrays."""
+    rows, n = arrays[0].shape
+    if rows * n <= GRAIN:
+        if rows:
+            kernel(*arrays)
         return
-    if rows * n <= GRAIN or rows == 1:
-        kernel(*arrays)  # type: ignore[operator]
-        return
-    parallel(lambda a, b: kernel(*[v[a:b] for v in arrays]), rows, max(1, GRAIN // n))  # type: ignore[operator]
+    parallel(lambda a, b: kernel(*[v[a:b] for v in arrays]), rows, -(-GRAIN // n))
 
 
-def _along(kernel: object, inputs: tuple[Array, ...], dim: int) -> Array:
-    """Rows of each input in, rows of the same shape out."""
-    inputs = tuple(_rows(np.asarray(v), dim) for v in inputs)
-    moved = inputs[-1]
-    n = moved.shape[-1]
-    rows = moved.size // n if n else 0
-    out = np.empty(moved.shape, moved.dtype)
-    _run(kernel, (*(v.reshape(rows, n) if n else v for v in inputs), out.reshape(rows, n) if n else out), rows, n)
-    return out
+def _same_shape(kernel: Any, dim: int, *inputs: Array) -> Array:
+    """Rows in, rows of the same length out."""
+    rows = [_contiguous(_rows(v, dim)[0]) for v in inputs]
+    shape = _rows(inputs[0], dim)[1]
+    out = np.empty(rows[0].shape, rows[0].dtype)
+    _run(kernel, *rows, out)
+    return _back(out, shape, np.asarray(inputs[0]), dim)
 
 
-def _back(out: Array, x: Array, dim: int) -> Array:
-    """`out`, whose last axis is x's axis `dim`, in x's shape."""
-    return np.ascontiguousarray(np.moveaxis(out, -1, dim)) if x.ndim > 1 else out.reshape(x.shape)
+def _contiguous(x: Array) -> Array:
+    return x if x.flags.c_contiguous else x.copy()
 
 
 def logsumexp(x: Array, dim: int) -> Array:
     """log(sum(e**x)) along `dim`, which the result no longer has; -inf where there is nothing to sum."""
-    x = np.asarray(x)
-    moved = _rows(x, dim)
-    n = moved.shape[-1]
-    out = np.full(moved.shape[:-1], -np.inf, moved.dtype)
-    rows = out.size
-    if n:
-        _run(_logsumexp, (moved.reshape(rows, n), out.reshape(rows)), rows, n)
+    rows, shape = _rows(x, dim)
+    out = np.empty(shape[:-1] if np.ndim(x) else (), rows.dtype)
+    if rows.shape[1]:
+        _run(_logsumexp, _contiguous(rows), out.reshape(-1))
+    else:
+        out.fill(-np.inf)
     return out
 
 
 def logsumexp_grad(g: Array, x: Array, y: Array, dim: int) -> Array:
     """g softmax(x) along `dim`, g and y = logsumexp(x) without that axis; 0 where y is -inf."""
-    x = np.asarray(x)
-    moved = _rows(x, dim)
-    n = moved.shape[-1]
-    rows = moved.size // n if n else 0
-    out = np.empty(moved.shape, moved.dtype)
-    if rows:
-        flat = (np.asarray(g).ravel(), moved.reshape(rows, n), np.asarray(y).ravel(), out.reshape(rows, n))
-        _run(_logsumexp_grad, flat, rows, n)
-    return _back(out, x, dim)
+    rows, shape = _rows(x, dim)
+    out = np.empty(rows.shape, rows.dtype)
+    _run(_logsumexp_grad, _contiguous(rows), np.asarray(g).ravel(), np.asarray(y).ravel(), out)
+    return _back(out, shape, np.asarray(x), dim)
 
 
 def softmax(x: Array, dim: int) -> Array:
     """e**x / sum(e**x) along `dim`."""
-    x = np.asarray(x)
-    return _back(_along(_softmax, (x,), dim), x, dim)
+    return _same_shape(_softmax, dim, x)
 
 
 def softmax_grad(g: Array, y: Array, dim: int) -> Array:
     """y (g - sum(g y)) along `dim`, from the output y."""
-    y = np.asarray(y)
-    return _back(_along(_softmax_grad, (g, y), dim), y, dim)
+    return _same_shape(_softmax_grad, dim, g, y)
 
 
 def log_softmax(x: Array, dim: int) -> Array:
     """x - logsumexp(x) along `dim`."""
-    x = np.asarray(x)
-    return _back(_along(_log_softmax, (x,), dim), x, dim)
+    return _same_shape(_log_softmax, dim, x)
 
 
 def log_softmax_grad(g: Array, y: Array, dim: int) -> Array:
     """g - e**y sum(g) along `dim`, from the output y."""
-    y = np.asarray(y)
-    return _back(_along(_log_softmax_grad, (g, y), dim), y, dim)
+    return _same_shape(_log_softmax_grad, dim, g, y)

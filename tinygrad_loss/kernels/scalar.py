@@ -9,7 +9,7 @@ Each is within 1 ULP in float64 (tanh and sigmoid 2), so that a float32 computed
 
 import numpy as np
 
-from .jit import bits, by_dtype, from_bits, inline
+from .jit import bits, by_dtype, fma, from_bits, inline
 
 LOG2_E = 1.4426950408889634
 LN2_HI = 0.6931471803691238  # 33 bits: n * LN2_HI is exact for every n that occurs
@@ -23,6 +23,8 @@ LN2_LO_32 = np.float32(0.0002760868228506297)
 ROUND_32 = np.float32(12582912.0)  # 1.5 * 2**23
 ROUND_BITS_32 = np.int32(0x4B400000)
 ONE_32 = np.float32(1)
+SCALE_32 = np.float32(2.0**-24)
+SATURATED_32 = np.float32(70)  # sigmoid(17) is 1
 P0, P1, P2, P3, P4 = (
     np.float32(c)
     for c in (0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368716575205326, 0.00138146395329386)
@@ -31,21 +33,46 @@ LOWEST_32, HIGHEST_32 = np.float32(-104), np.float32(89)
 
 
 @inline
-def exp32(x: np.float32) -> np.float32:
-    """e**x in float32 arithmetic alone."""
-    x = LOWEST_32 if x < LOWEST_32 else x  # keeps NaN
-    x = HIGHEST_32 if x > HIGHEST_32 else x
+def reduce32(x: np.float32) -> tuple[np.float32, np.int32]:
+    """(u, k) with e**x = (1 + u) * 2**k; k carries the bits of ROUND_32, which a shift by 23 drops."""
     t = x * LOG2_E_32 + ROUND_32
     n = t - ROUND_32
     r = (x - n * LN2_HI_32) - n * LN2_LO_32
     q = P0 + r * (P1 + r * (P2 + r * (P3 + r * P4)))
-    p = ONE_32 + (r + r * r * q)
-    # 2**n in two factors: a single one cannot reach the subnormal results, nor 2**128
-    k = np.int32(bits(t) - ROUND_BITS_32)
+    return r + r * r * q, bits(t)
+
+
+@inline
+def exp32(x: np.float32) -> np.float32:
+    """e**x in float32 arithmetic alone."""
+    x = LOWEST_32 if x < LOWEST_32 else x  # keeps NaN
+    x = HIGHEST_32 if x > HIGHEST_32 else x
+    u, k = reduce32(x)
+    # 2**k in two factors: a single one cannot reach the subnormal results, nor 2**128
+    k = np.int32(k - ROUND_BITS_32)
     half = np.int32(k >> 1)
     low = from_bits(np.int32((half + 127) << 23))
     high = from_bits(np.int32((k - half + 127) << 23))
-    return p * low * high
+    return (ONE_32 + u) * low * high
+
+
+@inline
+def sigmoid32(x: np.float32) -> np.float32:
+    """1 / (1 + e**-x) in float32 arithmetic alone.
+
+    All but the result is scaled by 2**-24, which brings e**104 into range. With e**-x = s + s u, the denominator
+    1 + s + s u is carried with the parts that its two roundings lost, and the quotient is corrected by its exact
+    remainder (Markstein, "IA-64 and Elementary Functions", 2000).
+    """
+    x = LOWEST_32 if x < LOWEST_32 else x
+    x = SATURATED_32 if x > SATURATED_32 else x
+    u, k = reduce32(-x)
+    s = from_bits(np.int32((k << 23) + (103 << 23)))
+    whole = SCALE_32 + s
+    d = fma(s, u, whole)
+    lost = fma(s, u, whole - d) + (SCALE_32 - (whole - s))
+    y = ONE_32 / d
+    return fma(y, fma(-y, lost, fma(-y, d, ONE_32)), y) * SCALE_32
 
 
 @inline
@@ -70,6 +97,36 @@ def expm1_core(r: np.float64) -> np.float64:
     q = 0.001388888888885855 + r * (0.0001984126989706077 + r * (2.4801587373539667e-05 + r * (2.7557234235187413e-06 + r * q)))
     q = 0.5 + r * (0.16666666666666685 + r * (0.04166666666666673 + r * (0.008333333333316737 + r * q)))
     return r + r * r * q
+
+
+@inline
+def coarse(x: np.float64) -> tuple[np.float64, np.float64]:
+    """(u, scale) with e**x = (1 + u) * scale to 28 bits: what a float32 result needs, at half the price of `exp64`.
+
+    u keeps that relative accuracy down to 0, as expm1 wants it. For -700 < x < 700; below, e**x is as good as 0.
+    """
+    x = -700.0 if x < -700.0 else x
+    x = 700.0 if x > 700.0 else x
+    t = x * LOG2_E + ROUND
+    n = t - ROUND
+    r = (x - n * LN2_HI) - n * LN2_LO
+    q = 0.04166620614399009 + r * (0.008368889287082952 + r * 0.0013950465111772713)
+    q = 0.5000000095150422 + r * (0.16666518841343972 + r * q)
+    return r + r * r * q, from_bits(np.int64((bits(t) << 52) + (1023 << 52)))
+
+
+@inline
+def exp_coarse(x: np.float64) -> np.float64:
+    """e**x to 28 bits, 1 at 0."""
+    u, scale = coarse(x)
+    return (1.0 + u) * scale
+
+
+@inline
+def exp_and_expm1_coarse(x: np.float64) -> tuple[np.float64, np.float64]:
+    """(e**x, e**x - 1) to 28 bits, for x <= 0."""
+    u, scale = coarse(x)
+    return scale + scale * u, (scale - 1.0) + scale * u
 
 
 @inline
@@ -172,10 +229,17 @@ def softplus(x: np.float64) -> np.float64:
 
 
 @inline
-def sigmoid32(x: np.float32) -> np.float32:
-    """1 / (1 + e**-x)."""
-    return np.float32(sigmoid64(np.float64(x)))
+def flip32(k: np.int32) -> np.int32:
+    """Turns the bits of a float into an integer that sorts as it does, NaN at the ends, and back."""
+    return np.int32(k ^ ((k >> 31) & 0x7FFFFFFF))
+
+
+@inline
+def flip64(k: np.int64) -> np.int64:
+    """`flip32` for 64 bits."""
+    return np.int64(k ^ ((k >> 63) & 0x7FFFFFFFFFFFFFFF))
 
 
 exp = by_dtype(exp32, exp64)
 sigmoid = by_dtype(sigmoid32, sigmoid64)
+flip = by_dtype(flip32, flip64)
