@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_loss import random as tgr
+from tinygrad_loss.kernels.jit import JIT_DISABLED
 from tinygrad_loss.random import Generator
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -70,6 +71,7 @@ def cases():
         ("normal", "float32", "C", (1000,), ()),
         ("bernoulli", "bool", "C", (1000,), (0.5,)),
         ("normal", "float64", "C", (3,), ()),
+        ("normal", "float32", "C", (1,), ()),
     ]
     out["interleaved"] = [
         step
@@ -83,6 +85,7 @@ def cases():
             ("multinomial", "int64", "C", (n + 1, 3), ("float32", True)),
             ("multinomial", "int64", "C", (n + 3, 2), ("float64", False)),
             ("multinomial", "int64", "C", (n + 3, 1), ("float32", False)),
+            ("multinomial", "int64", "C", (n + 3, 1), ("float32", True)),
             ("random", "int64", "C", (), ()),
             ("log_normal", "float32", "C", (n,), (0.0, 1.0)),
         )
@@ -128,6 +131,11 @@ def theirs(g, method, dtype, layout, shape, args):
     return getattr(out, method + "_")(*args, generator=g).numpy()
 
 
+def position(state):
+    """A state without its 624 words: seed, position, the normal that waits."""
+    return np.concatenate([state[:24], state[-40:]])
+
+
 def assert_equal(got, want, method):
     """Equal to the bit, but for what the platform's C library rounds (log, cos, ...) where that is another one."""
     assert got.dtype == want.dtype
@@ -149,7 +157,7 @@ def test_equals_frozen_pytorch(name, frozen):
     g = Generator().manual_seed(SEEDS[len(name) % 3])
     for i, step in enumerate(cases()[name]):
         assert_equal(ours(g, *step), frozen[f"{name}-{i}"], step[0])
-    np.testing.assert_array_equal(g.get_state()[:32], frozen[f"{name}-state"])
+    np.testing.assert_array_equal(position(g.get_state()), frozen[f"{name}-state"])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -204,15 +212,16 @@ def test_seeding_without_a_kernel_is_the_kernels_seeding():
 
 
 def test_threads_share_one_generator():
-    parts = [np.empty(5000, np.float32) for _ in range(8)]
+    n = 1_000 if JIT_DISABLED else 500_000  # long enough that the threads overlap
+    parts = np.empty((4, n), np.int64)
     g = Generator().manual_seed(1)
-    workers = [threading.Thread(target=g.uniform, args=(part,)) for part in parts]
+    workers = [threading.Thread(target=g.random, args=(part,)) for part in parts]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    whole = Generator().manual_seed(1).uniform(np.empty(40000, np.float32)).reshape(8, 5000)
-    assert sorted(map(tuple, parts)) == sorted(map(tuple, whole))
+    whole = Generator().manual_seed(1).random(np.empty(4 * n, np.int64))
+    np.testing.assert_array_equal(np.sort(parts, axis=None), np.sort(whole))
 
 
 def test_bounds_of_values():
@@ -274,10 +283,20 @@ def test_wrong_calls_say_so_and_draw_nothing(call, error, message):
     np.testing.assert_array_equal(g.get_state(), before)
 
 
-def test_integers_that_a_float_cannot_hold_warn():
+@pytest.mark.parametrize(("low", "high"), [(2**25 - 4, 2**25 + 4), (-(2**25) - 7, -(2**25) + 4)])
+def test_bounds_that_a_float_cannot_hold_move_inwards(low, high):
     with pytest.warns(UserWarning, match="holds not every integer"):
-        x = Generator().random(np.empty(1000, np.float32), 0, 2**25 + 1)
-    assert x.max() <= 2**25
+        x = Generator().random(np.empty(1000, np.float32), low, high)
+    assert low <= int(x.min()) <= int(x.max()) < high
+
+
+def test_a_state_with_a_wrong_position_is_refused():
+    g = Generator()
+    for left, following in ((5, 0), (5, 5), (0, 625), (1, 2**40)):
+        state = g.get_state()
+        state[8:12].view(np.int32)[0], state[16:24].view(np.uint64)[0] = left, following
+        with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
+            g.set_state(state)
 
 
 # How PyTorch 2.13.0's DataLoader, samplers and layers consume the stream.
@@ -321,7 +340,7 @@ def record():
         g = torch.Generator().manual_seed(SEEDS[len(name) % 3])
         for i, step in enumerate(steps):
             arrays[f"{name}-{i}"] = theirs(g, *step)
-        arrays[f"{name}-state"] = g.get_state().numpy()[:32]
+        arrays[f"{name}-state"] = position(g.get_state().numpy())
     for seed in SEEDS:
         arrays[f"seed{seed}"] = torch.rand(3, generator=torch.Generator().manual_seed(seed)).numpy()
     g = torch.Generator().manual_seed(11)
@@ -386,7 +405,7 @@ def steps(draw):
 
 
 @pytest.mark.parity
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(LOWEST, 2**64 - 1), st.lists(steps(), min_size=1, max_size=8))
 def test_any_sequence_of_draws_equals_pytorch(seed, sequence):
     import torch

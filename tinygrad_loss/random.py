@@ -259,7 +259,7 @@ class Generator:
     def multinomial(self, weights: Array, num_samples: int, replacement: bool = False) -> Array:
         """Indices (int64) into the last axis of `weights` (n,) or (m, n), each as likely as its weight.
 
-        With replacement by inverting the cumulative sum, without it or for one sample by the largest weight / exponential.
+        With replacement by inverting the cumulative sum; without, or for one sample, by largest weight / exponential.
         """
         if weights.dtype not in FLOAT_DIGITS or weights.ndim not in (1, 2):
             raise RuntimeError(f"multinomial expects 1 or 2 dims of floats, but got {weights.dtype} {weights.shape}")

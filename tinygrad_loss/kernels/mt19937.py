@@ -312,7 +312,7 @@ def geometric(state: Any, out: Any, p: Any) -> None:
     u = np.empty(out.size, np.float64)
     unit(state, u)
     for i in range(out.size):
-        out[i] = math.ceil(math.log(u[i]) / math.log1p(-p))
+        out[i] = np.ceil(math.log(u[i]) / math.log1p(-p))
 
 
 @jit
