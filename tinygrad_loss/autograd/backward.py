@@ -1,0 +1,189 @@
+"""``backward`` and ``grad``: arguments checked, then the walk."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..op import TensorBase, edge_of, mode, wrap
+from .engine import walk
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+_ids = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook away again."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+        self._hooks, self.id = hooks, next(_ids)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def _many(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+
+
+def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[Any]:
+    given = [None] * len(roots) if gradients is None else list(_many(gradients))
+    if len(given) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
+    result = []
+    for root, g in zip(roots, given, strict=True):
+        if not isinstance(root, TensorBase):
+            raise TypeError(f"backward needs a Tensor, got {type(root).__name__}")
+        if edge_of(root) is None:
+            raise RuntimeError(
+                f"element 0 of tensors does not require grad and does not have a grad_fn: the tensor of shape "
+                f"{list(root._array.shape)} was not computed from one with requires_grad=True. Write "
+                f"tensor(..., requires_grad=True), and compute it outside no_grad() and detach()."
+            )
+        if g is None:
+            if root._array.size != 1:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for scalar outputs, and this one has shape "
+                    f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or backward(gradient=...) "
+                    f"with a tensor of that shape."
+                )
+            g = wrap(np.ones_like(root._array))
+        elif not isinstance(g, TensorBase):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}; write tensor({g!r:.40})")
+        if g._array.shape != root._array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[0] has a shape of {list(g._array.shape)} and output[0] has a shape of "
+                f"{list(root._array.shape)}."
+            )
+        if g._array.dtype != root._array.dtype:
+            g = g.to(root.dtype)  # type: ignore[attr-defined]
+        result.append(g if create_graph else g._array)
+    return result
+
+
+def _walk(roots: Any, gradients: Any, retain_graph: bool | None, create_graph: bool, targets: Any) -> list[Any]:
+    incoming = _incoming(roots, gradients, create_graph)
+    before = mode.grad
+    mode.grad = create_graph
+    try:
+        return walk(
+            roots,
+            incoming,
+            retain_graph=create_graph if retain_graph is None else retain_graph,
+            create_graph=create_graph,
+            targets=targets,
+        )
+    finally:
+        mode.grad = before
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradient of ``tensors`` to the ``grad`` of the leaves they were computed from.
+
+    Parameters
+    ----------
+    tensors : Tensor or sequence of Tensor
+    grad_tensors : Tensor or sequence of Tensor, optional
+        The incoming gradients (of a vector-Jacobian product); 1 for a tensor of one element.
+    retain_graph : bool, optional
+        Keep the saved values, so that another backward is possible.
+    create_graph : bool
+        Record the backward itself, for gradients of gradients.
+    inputs : Tensor or sequence of Tensor, optional
+        Accumulate in these leaves alone.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor(3.0, requires_grad=True)
+    >>> tg.autograd.backward(x * x)
+    >>> x.grad
+    tensor(6.)
+    """
+    roots = _many(tensors)
+    if inputs is None:
+        _walk(roots, grad_tensors, retain_graph, create_graph, None)
+        return
+    targets = _many(inputs)
+    if not targets:
+        raise RuntimeError("'inputs' argument to backward cannot be empty.")
+    for x, g in zip(targets, _walk(roots, grad_tensors, retain_graph, create_graph, targets), strict=True):
+        if g is not None:
+            g = g if isinstance(g, TensorBase) else wrap(g)
+            x._grad = g if x._grad is None else x._grad + g
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return the gradients of ``outputs`` with respect to ``inputs``, and touch no ``grad``.
+
+    Parameters
+    ----------
+    outputs, inputs : Tensor or sequence of Tensor
+    grad_outputs : Tensor or sequence of Tensor, optional
+        The incoming gradients; 1 for an output of one element.
+    create_graph : bool
+        Record the backward itself, for gradients of gradients.
+    allow_unused : bool
+        Give None for an input that the outputs do not depend on, instead of raising.
+    materialize_grads : bool
+        Give zeros for it.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor(2.0, requires_grad=True)
+    >>> (dx,) = tg.autograd.grad(x**3, x, create_graph=True)
+    >>> tg.autograd.grad(dx, x)
+    (tensor(12.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError("is_grads_batched needs vmap, which is not here: call grad once for each row")
+    targets = _many(inputs)
+    for i, x in enumerate(targets):
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"inputs must be Tensors, got {type(x).__name__} at position {i}")
+        if edge_of(x) is None:
+            raise RuntimeError(
+                f"One of the differentiated Tensors does not require grad: inputs[{i}] of shape {list(x._array.shape)}. Write "
+                f"x.requires_grad_() before computing with it."
+            )
+    gradients = _walk(_many(outputs), grad_outputs, retain_graph, create_graph, targets)
+    result = []
+    for i, (x, g) in enumerate(zip(targets, gradients, strict=True)):
+        if g is None and materialize_grads:
+            g = np.zeros_like(x._array)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"One of the differentiated Tensors appears to not have been used in the graph: inputs[{i}] of shape "
+                f"{list(x._array.shape)}. Set allow_unused=True if this is the desired behavior."
+            )
+        result.append(g if g is None or isinstance(g, TensorBase) else wrap(g))
+    return tuple(result)

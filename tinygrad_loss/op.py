@@ -1,0 +1,527 @@
+"""What an op is: the row that defines it, the node it leaves on the tape, and how a call is recorded.
+
+An op is one row::
+
+    exp = op("exp", kernels.exp, vjp=lambda g, y: g * y, numpy="np.exp({x})", domain=(-2, 2))
+
+and the row is a function: called with Tensors it records itself, called with bare ndarrays it just computes. That is
+why one rule (``vjp``) serves every order of derivative: ``backward`` calls it with ndarrays, ``create_graph=True`` with
+Tensors.
+
+* Positional parameters of the forward function are its *operands* (what may need a gradient), keyword-only ones its
+  *parameters*.
+* ``vjp`` is one rule per operand (a tuple; None where there is no gradient), or one rule that returns them all. A
+  rule's first parameter is the incoming gradient ``g``. The names of the others are its save list: an operand ``x``,
+  its shape ``x_shape``, the output ``y``, a parameter such as ``dim``. What no rule names is not kept alive.
+* A rule is plain mathematics. It never changes ``g`` or what was saved, and it leaves the shape to the engine, which
+  sums a broadcast gradient back to its operand.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .dtypes import F32, F64, Array
+
+Rule = Callable[..., Any]
+Location = tuple[CodeType, int]
+_PACKAGE = str(Path(__file__).parent)
+
+
+class TensorBase:
+    """What the engine needs of a Tensor: an array, its place on the tape, and the version of its storage."""
+
+    _array: Array
+    # [writes to the storage, changes of its history, where the last write was]; shared by all views of the storage.
+    _version: list[Any]
+    _node: Node | None = None
+    _requires_grad: bool = False
+    _grad: Any = None
+    _base: TensorBase | None = None  # the tensor that this one is a view of
+    _path: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = ()  # the view ops that lead from the base to here
+    _seen: int = 0  # the base's count of history changes when this view's node was made
+    _hooks: dict[int, Callable[[Any], Any]] | None = None  # see and may replace a leaf's gradient
+    _accumulated: dict[int, Callable[[Any], Any]] | None = None  # called after a leaf's gradient was added
+
+
+class _Mode(threading.local):
+    """Per-thread switches, and a context in which NumPy's floating point warnings are off."""
+
+    grad = True
+    inference = False
+
+    def __init__(self) -> None:
+        # np.errstate costs 0.9 us, running in a prepared context a tenth of it: NumPy 2 keeps its error state in a
+        # context variable. inf and NaN are values here, not accidents, and PyTorch does not warn of them either.
+        context = contextvars.copy_context()
+        context.run(np.seterr, all="ignore")
+        self.quiet = context.run
+
+
+mode = _Mode()
+
+
+class Trace:
+    """Where calls are written down, tracked or not, while something listens (see ``tape.py``)."""
+
+    listener: Callable[[Row, tuple[Any, ...], dict[str, Any], Any], None] | None = None
+
+
+_tensor_type: type[TensorBase] = TensorBase
+_new = object.__new__
+_next_seq = itertools.count(1).__next__
+
+
+def use_tensor_type(cls: type[TensorBase]) -> None:
+    """Make ``cls`` the class of every result; ``tensor.py`` calls this once."""
+    global _tensor_type
+    _tensor_type = cls
+
+
+def wrap(array: Any, node: Node | None = None) -> Any:
+    """Make a Tensor of an ndarray, without a copy."""
+    t = _new(_tensor_type)
+    t._array = array if array.__class__ is np.ndarray else np.asarray(array)
+    t._version = [0, 0, None]
+    if node is not None:
+        t._node = node
+    return t
+
+
+def edge_of(t: TensorBase) -> Any:
+    """Where the gradient of ``t`` goes: the node that made it, the leaf itself, or nowhere (None)."""
+    if t._base is not None and t._seen != t._version[1]:
+        refresh(t)
+    return t._node or (t if t._requires_grad else None)
+
+
+def refresh(view: TensorBase) -> None:
+    """Rebuild the history of a view whose storage was written through another view: replay it from the base."""
+    base, before = view._base, mode.grad
+    assert base is not None
+    view._seen = view._version[1]
+    mode.grad = True
+    try:
+        view._node = follow(base, view._path)._node
+    finally:
+        mode.grad = before
+
+
+def follow(x: Any, path: Sequence[tuple[Callable[..., Any], dict[str, Any]]]) -> Any:
+    """Apply a chain of view ops."""
+    for view_op, params in path:
+        x = view_op(x, **params)
+    return x
+
+
+def user_location(depth: int = 1) -> Location:
+    """The nearest caller outside this package, as (code, offset): cheap to take, and it keeps no frame alive."""
+    frame = sys._getframe(depth)
+    while frame.f_back is not None:
+        name = frame.f_code.co_filename
+        inside = _inside.get(name)
+        if inside is None:
+            inside = _inside[name] = name.startswith(_PACKAGE)
+        if not inside:
+            break
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
+
+
+def source_line(where: Location) -> str:
+    """Turn (code, offset) into ``file.py:12``."""
+    code, offset = where
+    number = code.co_firstlineno
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            number = line
+    return f"{code.co_filename}:{number}"
+
+
+_inside: dict[str, bool] = {}
+
+
+class Node:
+    """One recorded op: what it was, where its inputs came from, and what its rules saved.
+
+    There is a subclass per row, named as PyTorch names it (``MulBackward0``). A node never refers to the Tensor it
+    made, so a loss that goes out of scope frees its tape by reference counting alone.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "counters",
+        "dtype",
+        "edges",
+        "hooks",
+        "retained",
+        "saved",
+        "seq",
+        "shape",
+        "versions",
+        "where",
+    )
+    row: Row
+    seq: int
+    edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
+    saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
+    counters: list[list[Any]]  # the version counters of the output and of the operands,
+    versions: list[int]  # and what they said
+    shape: tuple[int, ...]  # of the output, and so of its gradient
+    dtype: np.dtype[Any]
+    where: Location
+    hooks: dict[int, Callable[[Any], Any]] | None
+    retained: Any  # a weak reference to the Tensor that wants its .grad
+
+    def name(self) -> str:
+        """PyTorch's name of this node, such as ``MulBackward0``."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The nodes that the gradient flows to, as PyTorch lists them."""
+        return tuple((AccumulateGrad(e) if isinstance(e, TensorBase) else e, 0) for e in self.edges)
+
+    @property
+    def line(self) -> str:
+        """The user's source line that recorded this op, as ``file.py:12``."""
+        return source_line(self.where)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+class AccumulateGrad:
+    """Where the gradient of a leaf ends, as PyTorch shows it in ``next_functions``."""
+
+    def __init__(self, variable: TensorBase) -> None:
+        self.variable = variable
+        self.next_functions: tuple[Any, ...] = ()
+
+    def name(self) -> str:
+        """PyTorch's name of this node."""
+        return "AccumulateGrad"
+
+
+class Row:
+    """The definition of an op; see the module's docstring for the parts."""
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        vjp: Any,
+        numpy: str | Callable[..., Any] | None,
+        domain: tuple[float, float] | None,
+        samples: Sequence[Any],
+        promote: str | None,
+        view: bool,
+        outputs: tuple[str, ...],
+        grad_name: str | None,
+    ) -> None:
+        code = getattr(forward, "__code__", None)
+        self.operands: tuple[str, ...]
+        self.params: tuple[str, ...] = ()
+        self.variadic: str | None = None
+        if isinstance(forward, np.ufunc):
+            self.operands = ("a", "b") if forward.nin == 2 else ("x",)
+        else:
+            n, k = code.co_argcount, code.co_kwonlyargcount
+            self.operands = code.co_varnames[:n]
+            self.params = code.co_varnames[n : n + k]
+            self.variadic = code.co_varnames[n + k] if code.co_flags & 0x04 else None
+        self.name = name
+        self.forward = forward
+        self.numpy = numpy
+        self.domain = domain
+        self.samples = samples
+        self.promote = promote
+        self.view = view
+        self.outputs = outputs
+        self.joint = callable(vjp) and (self.variadic is not None or len(self.operands) > 1)
+        self.rules: tuple[Rule | None, ...] = (vjp,) if callable(vjp) else tuple(vjp or ())
+        compiled = [self._picker(rule) if rule else (None, []) for rule in self.rules]
+        self.pickers = [picker for picker, _ in compiled]
+        self.sources = [sources for _, sources in compiled]
+        self.keeps = any(source is not None for sources in self.sources for source in sources)
+        self.call: Callable[..., Any]
+        title = grad_name or "".join(part.capitalize() for part in name.strip("_").split("_")) + "Backward0"
+        self.node_type: type[Node] = type(title, (Node,), {"__slots__": (), "row": self, "__doc__": Node.__doc__})
+        # Kernels raise no floating point warnings; NumPy's functions do.
+        self.quiet = getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
+
+    def _picker(self, rule: Rule) -> tuple[Callable[[Any, Any, Any], tuple[Any, ...]], list[Any]]:
+        """Compile a rule's save list into one function, so that recording costs one call; and say where each is from.
+
+        The sources are ``("operand", i)``, ``("output", j)`` or None for what is not a tensor.
+        """
+        code = rule.__code__
+        names = code.co_varnames[1 : code.co_argcount]
+        parts, sources = [], []
+        for name in names:
+            source: Any = None
+            if name in self.operands:
+                i = self.operands.index(name)
+                part, source = f"xs[{i}]", ("operand", i)
+            elif name.endswith("_shape") and name[:-6] in self.operands:
+                part = f"shape(xs[{self.operands.index(name[:-6])}])"
+            elif name.endswith("_shapes") and name[:-7] == self.variadic:
+                part = f"tuple(map(shape, xs[{len(self.operands)}:]))"
+            elif name == self.variadic:
+                part, source = f"xs[{len(self.operands)}:]", ("operands", len(self.operands))
+            elif name in self.outputs:
+                j = self.outputs.index(name)
+                part = "out" if len(self.outputs) == 1 else f"out[{j}]"
+                source = ("output", j)
+            elif name in self.params:
+                part = f"params[{name!r}]"
+            else:
+                raise TypeError(
+                    f"op {self.name!r}: its rule names {name!r}, which is no operand {self.operands}, no operand's "
+                    f"shape, no output {self.outputs} and no parameter {self.params}"
+                )
+            parts.append(part)
+            sources.append(source)
+        picker = eval(f"lambda out, xs, params: ({''.join(p + ', ' for p in parts)})", {"shape": np.shape})
+        return picker, sources
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+ROWS: dict[str, Row] = {}
+
+
+def sample(*operands: Any, **params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """One call that the tests make of a row: shapes (drawn from its domain) or arrays, then parameters."""
+    return operands, params
+
+
+def op(
+    name: str,
+    forward: Callable[..., Any],
+    *,
+    vjp: Any = None,
+    numpy: str | Callable[..., Any] | None = None,
+    domain: tuple[float, float] | None = None,
+    samples: Sequence[Any] = (),
+    promote: str | None = None,
+    view: bool = False,
+    outputs: tuple[str, ...] = ("y",),
+    grad_name: str | None = None,
+) -> Any:
+    """Define an op and return the function that calls it.
+
+    Parameters
+    ----------
+    name : str
+        Its name; ``mul`` is recorded as ``MulBackward0`` unless ``grad_name`` says otherwise.
+    forward : callable
+        ndarrays in, ndarray out (a tuple where ``outputs`` names several; the first is differentiable).
+    vjp : callable, or tuple of callable or None
+        The rules; see the module's docstring.
+    numpy : str or callable
+        The op in plain NumPy: a template such as ``"np.exp({x})"``, or a function that uses NumPy alone.
+    domain : (float, float)
+        Where the tests draw operands from.
+    samples : sequence of ``sample(...)``
+        The calls that the tests make; by default one of shape (3, 4), and a broadcasting one for several operands.
+    promote : "same", "float" or None
+        Bring operands to one dtype as PyTorch does; "float" also turns integers into the default float.
+    view : bool
+        Whether the result shares the operand's storage.
+    """
+    row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, grad_name)
+    if name in ROWS:
+        raise ValueError(f"there is an op {name!r} already")
+    ROWS[name] = row
+    simple = len(row.operands) == 1 and not row.params and not row.variadic and not view and len(outputs) == 1
+    row.call = call = _unary(row) if simple and promote == "float" and row.quiet else _general(row)
+    call.__name__ = call.__qualname__ = name
+    call.row = row  # type: ignore[attr-defined]
+    return call
+
+
+def _unary(row: Row) -> Callable[..., Any]:
+    """The call of a kernel of one operand: what ``_general`` does, without its loops (students' tensors are small)."""
+    forward = row.forward
+
+    def call(x: Any) -> Any:
+        if not isinstance(x, TensorBase):
+            return raw(row, (x,), {})
+        array = x._array
+        if array.dtype is not F32 and array.dtype is not F64:
+            array = promoted(row, [array])[0]
+        out = forward(array)
+        if x._node is None and not x._requires_grad and x._base is None and Trace.listener is None:
+            t = _new(_tensor_type)
+            t._array = out
+            t._version = [0, 0, None]
+            return t
+        return _finish(row, (x,), [array], [edge_of(x)], [x._version], {}, out)
+
+    return call
+
+
+def _general(row: Row) -> Callable[..., Any]:
+    """The call of any row: tell Tensors from constants, promote, compute, record."""
+    promote, forward, quiet = row.promote, row.forward, row.quiet
+    plain = len(row.outputs) == 1 and not row.view
+
+    def call(*operands: Any, **params: Any) -> Any:
+        arrays: list[Any] = []
+        edges: list[Any] = []
+        counters: list[list[Any]] = []
+        dtype: Any = None
+        unequal = tensors = tracked = False
+        for x in operands:
+            if isinstance(x, TensorBase):
+                tensors = True
+                array = x._array
+                if x._base is not None and x._seen != x._version[1]:
+                    refresh(x)
+                edge = x._node or (x if x._requires_grad else None)
+                if edge is not None:
+                    tracked = True
+                arrays.append(array)
+                edges.append(edge)
+                counters.append(x._version)
+                if array.dtype is not dtype:
+                    unequal = dtype is not None
+                    dtype = array.dtype
+            else:
+                if x.__class__ is not float and x.__class__ is not int and x is not None:
+                    x = _constant(row, x)
+                    unequal = True
+                arrays.append(x)
+                edges.append(None)
+                counters.append(_CONSTANT)
+        if not tensors:
+            return raw(row, operands, params)
+        if promote is not None and (unequal or (dtype is not F32 and dtype is not F64)):
+            arrays = promoted(row, arrays)
+        out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
+        if plain and not tracked and Trace.listener is None:
+            return wrap(out)
+        return _finish(row, operands, arrays, edges, counters, params, out)
+
+    return call
+
+
+_CONSTANT = [0, 0, None]
+
+
+def _constant(row: Row, x: Any) -> Any:
+    """Admit what may stand beside Tensors: numbers and arrays."""
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, (np.ndarray, bool, int, float, complex)):
+        return x
+    raise TypeError(
+        f"{row.name}() takes Tensors and numbers, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) to make a Tensor of it."
+    )
+
+
+def raw(row: Row, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Call a row on bare ndarrays, as its rules do in a first-order backward."""
+    for x in operands:
+        if isinstance(x, (np.ndarray, np.generic)):
+            return row.forward(*operands, **params)
+    x = operands[0] if operands else None
+    raise TypeError(f"{row.name}() needs a Tensor, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) first.")
+
+
+def promoted(row: Row, arrays: list[Any]) -> list[Any]:
+    """Bring operands to the dtype of the result; Python numbers stay themselves where NumPy treats them alike."""
+    target = dtypes.result_type(*(a for a in arrays if a is not None))
+    if row.promote == "float" and not (target.is_floating_point or target.is_complex):
+        target = dtypes.get_default_dtype()
+    to = target.numpy
+    out = []
+    for a in arrays:
+        if isinstance(a, np.ndarray):
+            out.append(a if a.dtype == to else a.astype(to))
+        elif a is not None and to.kind in "iub":
+            out.append(np.array(a).astype(to))  # a Python integer wraps around as in PyTorch
+        else:
+            out.append(a)
+    return out
+
+
+def _finish(
+    row: Row,
+    operands: tuple[Any, ...],
+    arrays: list[Any],
+    edges: list[Any],
+    counters: list[list[Any]],
+    params: dict[str, Any],
+    out: Any,
+) -> Any:
+    """Wrap what a call gave, tie views to their storage, record, and tell who listens."""
+    several = len(row.outputs) > 1
+    results = tuple(map(wrap, out)) if several else (wrap(out),)
+    first = results[0]
+    if row.view:
+        x = operands[0]
+        first._version = x._version
+        first._seen = x._version[1]
+        first._base = x if x._base is None else x._base
+        first._path = (*x._path, (row.call, params))
+    if row.rules and mode.grad and first._array.dtype.kind in "fc":
+        first._node = record(row, arrays, edges, counters, params, out if several else first._array, first)
+    result = results if several else first
+    if Trace.listener is not None:
+        Trace.listener(row, operands, params, result)
+    return result
+
+
+def record(
+    row: Row,
+    arrays: list[Any],
+    edges: list[Any],
+    counters: list[list[Any]],
+    params: dict[str, Any],
+    out: Any,
+    first: TensorBase,
+) -> Node | None:
+    """Put a call on the tape; None if nothing that has a rule needs a gradient."""
+    saved: list[tuple[Any, ...] | None] = []
+    tracked = False
+    if row.joint:
+        tracked = any(edge is not None for edge in edges)
+        saved.append(row.pickers[0](out, arrays, params) if tracked else None)
+    else:
+        for i, pick in enumerate(row.pickers):
+            if pick is None:
+                edges[i] = None
+            if edges[i] is None:
+                saved.append(None)
+            else:
+                tracked = True
+                saved.append(pick(out, arrays, params))
+    if not tracked:
+        return None
+    node: Node = _new(row.node_type)
+    node.seq = _next_seq()
+    node.edges = tuple(edges)
+    node.saved = saved
+    node.counters = counters = [first._version, *counters]
+    node.versions = [c[0] for c in counters]
+    node.shape = first._array.shape
+    node.dtype = first._array.dtype
+    node.where = user_location(4)
+    node.hooks = node.retained = None
+    return node
+
+
+identity = op("identity", lambda x: x, vjp=lambda g: g, numpy="{x}", domain=(-2, 2), grad_name="AliasBackward0")

@@ -1,0 +1,550 @@
+"""The class Tensor: an ndarray, its place on the tape, and PyTorch's methods."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import autograd, dtypes, op, printing
+from .dtypes import Array
+from .op import Node, TensorBase, edge_of, mode, wrap
+from .ops import activation, create, elementwise, index, inplace, linalg, reduce
+from .ops import shape as shapes
+from .ops.arguments import axis
+from .ops.broadcast import expand
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple of ints with PyTorch's ``repr``.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.zeros(2, 3).shape
+    torch.Size([2, 3])
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Return the number of elements."""
+        n = 1
+        for size in self:
+            n *= size
+        return n
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def __getitem__(self, i: Any) -> Any:
+        item = super().__getitem__(i)
+        return Size(item) if isinstance(i, slice) else item
+
+
+class Tensor(TensorBase):
+    """A multi-dimensional array that remembers how it was computed, so that gradients can flow back.
+
+    ``Tensor(data)`` makes a float32 tensor; ``tensor(data)`` keeps the kind of numbers and takes a dtype.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> y, x.grad
+    (tensor(5., grad_fn=<SumBackward0>), tensor([2., 4.]))
+    """
+
+    def __init__(self, *data: Any) -> None:
+        if len(data) == 1 and not isinstance(data[0], int):
+            array = create.as_array(data[0], dtypes.get_default_dtype(), copy=not isinstance(data[0], TensorBase))
+        else:
+            array = np.empty(create.sizes(data or (0,)), dtypes.get_default_dtype().numpy)
+        self._array = array
+        self._version = [0, 0, None]
+
+    # --- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of its dimensions."""
+        return Size(self._array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """Return the sizes of its dimensions, or of one."""
+        return self.shape if dim is None else self._array.shape[axis(dim, self._array.ndim)]
+
+    @property
+    def ndim(self) -> int:
+        """The number of its dimensions."""
+        return self._array.ndim
+
+    def dim(self) -> int:
+        """Return the number of its dimensions."""
+        return self._array.ndim
+
+    def numel(self) -> int:
+        """Return the number of its elements."""
+        return self._array.size
+
+    nelement = numel
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of its elements."""
+        return dtypes.of(self._array)
+
+    @property
+    def device(self) -> str:
+        """Where it lives: always the CPU."""
+        return "cpu"
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self._array.itemsize
+
+    element_size = itemsize.fget
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self._array.nbytes
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Return how many elements lie between neighbours along each dimension, or along one."""
+        strides = tuple(s // self._array.itemsize for s in self._array.strides)
+        return strides if dim is None else strides[axis(dim, self._array.ndim)]
+
+    def is_contiguous(self) -> bool:
+        """Tell whether its elements lie in memory in their order."""
+        return self._array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        """Tell whether its elements are floating point numbers."""
+        return self._array.dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        """Tell whether its elements are complex numbers."""
+        return self._array.dtype.kind == "c"
+
+    def data_ptr(self) -> int:
+        """Return the address of its first element."""
+        return self._array.ctypes.data
+
+    # --- the tape -----------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on it are recorded."""
+        return edge_of(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Record operations on this leaf from now on, or no more."""
+        if not self.is_leaf and not requires_grad:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables: this tensor was computed. Write x.detach() for one "
+                "that needs no gradient."
+            )
+        if requires_grad and self._array.dtype.kind not in "fc":
+            raise RuntimeError(
+                f"only Tensors of floating point and complex dtype can require gradients, got {self.dtype}: write x.float()"
+            )
+        if self.is_leaf:
+            self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was not computed from tensors that need a gradient."""
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the op that computed it; None for a leaf."""
+        if self._base is not None:
+            edge_of(self)
+        return self._node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` has accumulated here."""
+        return self._grad  # type: ignore[no-any-return]
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value._array.shape != self._array.shape or value._array.dtype != self._array.dtype:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size or type: {list(value.shape)} {value.dtype} for a tensor of "
+                    f"{list(self.shape)} {self.dtype}"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Accumulate the gradient of this tensor in the ``grad`` of the leaves; see ``autograd.backward``."""
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def detach(self) -> Tensor:
+        """Return a tensor of the same storage that is not on the tape."""
+        out: Tensor = wrap(self._array)
+        out._version = self._version
+        return out
+
+    def detach_(self) -> Tensor:
+        """Take this tensor off the tape."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead")
+        self._node, self._requires_grad = None, False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same storage, off the tape and unknown to it: writes are not noticed."""
+        return wrap(self._array)  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, got {type(value).__name__}; write x.data = tensor(...)")
+        self._array = value._array
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor in its ``grad``, as leaves do."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self.grad_fn is not None:
+            self.grad_fn.retained = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this computed tensor keeps its gradient."""
+        return self._node is not None and self._node.retained is not None and self._node.retained() is self
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autograd.RemovableHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is known; what it returns, if not None, takes its place."""
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        node = self.grad_fn
+        if node is not None:
+            node.hooks = node.hooks if node.hooks is not None else {}
+            return autograd.RemovableHandle(node.hooks, hook)
+        self._hooks = self._hooks if self._hooks is not None else {}
+        return autograd.RemovableHandle(self._hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> autograd.RemovableHandle:
+        """Call ``hook(leaf)`` after a gradient was accumulated in this leaf."""
+        if not self.is_leaf or not self._requires_grad:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        self._accumulated = self._accumulated if self._accumulated is not None else {}
+        return autograd.RemovableHandle(self._accumulated, hook)
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    # --- as Python and NumPy see it -----------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """Return the one element as a Python number."""
+        if self._array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self._array.size} elements cannot be converted to Scalar: its shape is "
+                f"{list(self._array.shape)}. Write .tolist(), or reduce it first (.sum(), .mean())."
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Return nested lists of Python numbers; of a 0-d tensor the number."""
+        return self._array.tolist()
+
+    def numpy(self, *, force: bool = False) -> Array:
+        """Return the ndarray, without a copy."""
+        if self.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            many = "no values" if self._array.size == 0 else "more than one value"
+            raise RuntimeError(
+                f"Boolean value of Tensor with {many} is ambiguous: its shape is {list(self._array.shape)}. Write .any() or "
+                f".all()."
+            )
+        return bool(self._array.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind not in "iub" or self._array.size != 1:
+            raise TypeError(
+                f"only integer tensors of a single element can be converted to an index, got shape {list(self.shape)} "
+                f"{self.dtype}"
+            )
+        return int(self._array.item())
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([index.unbind_row(self, index=(i,)) for i in range(len(self._array))])
+
+    def __contains__(self, element: Any) -> bool:
+        if isinstance(element, (Tensor, bool, int, float, complex)):
+            return bool((self._array == (element._array if isinstance(element, Tensor) else element)).any())
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        node = self.grad_fn
+        return printing.format_tensor(
+            self._array, grad_fn=node.name() if node is not None else None, requires_grad=self._requires_grad
+        )
+
+    def __format__(self, spec: str) -> str:
+        if self._array.ndim == 0 and type(self) is Tensor:
+            return format(self._array.item(), spec)
+        return object.__format__(self, spec)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) in memo:
+            return memo[id(self)]
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment: "
+                "write x.detach().clone()"
+            )
+        out = type(self).__new__(type(self))
+        memo[id(self)] = out
+        out.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("_hooks", "_accumulated")})
+        out._array, out._version, out._base, out._path = self._array.copy("K"), [0, 0, None], None, ()
+        if self._grad is not None:
+            out._grad = self._grad.detach().clone()
+        return out
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (type(self), self.detach()._array, self._requires_grad)
+
+    # --- arithmetic ---------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return elementwise.add_row(self, other)  # type: ignore[no-any-return]
+
+    def __radd__(self, other: Any) -> Tensor:
+        return elementwise.add_row(self, other)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Any) -> Tensor:
+        return elementwise.sub_row(self, other)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return elementwise.sub_row(other, self)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Any) -> Tensor:
+        return elementwise.mul(self, other)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return elementwise.mul(self, other)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return elementwise.div_row(self, other)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return elementwise.div_row(other, self)  # type: ignore[no-any-return]
+
+    def __pow__(self, other: Any) -> Tensor:
+        return elementwise.pow(self, other)  # type: ignore[no-any-return]
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return elementwise.pow(other, self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return linalg.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return linalg.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return elementwise.neg(self)  # type: ignore[no-any-return]
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return elementwise.abs(self)  # type: ignore[no-any-return]
+
+    def __eq__(self, other: Any) -> Any:
+        return elementwise.eq(self, other) if _comparable(other) else NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        return elementwise.ne(self, other) if _comparable(other) else NotImplemented
+
+    def __lt__(self, other: Any) -> Tensor:
+        return elementwise.lt(self, other)  # type: ignore[no-any-return]
+
+    def __le__(self, other: Any) -> Tensor:
+        return elementwise.le(self, other)  # type: ignore[no-any-return]
+
+    def __gt__(self, other: Any) -> Tensor:
+        return elementwise.gt(self, other)  # type: ignore[no-any-return]
+
+    def __ge__(self, other: Any) -> Tensor:
+        return elementwise.ge(self, other)  # type: ignore[no-any-return]
+
+    def __getitem__(self, item: Any) -> Tensor:
+        return index.getitem(self, item)  # type: ignore[no-any-return]
+
+    def __setitem__(self, item: Any, value: Any) -> None:
+        inplace.setitem(self, item, value)
+
+    add, sub, mul, div, pow = elementwise.add, elementwise.sub, elementwise.mul, elementwise.div, elementwise.pow
+    true_divide = div
+    neg, abs, sign, exp, log, log1p = (
+        elementwise.neg, elementwise.abs, elementwise.sign, elementwise.exp, elementwise.log, elementwise.log1p,
+    )  # fmt: skip
+    expm1, sqrt, clamp, maximum, minimum = (
+        elementwise.expm1, elementwise.sqrt, elementwise.clamp, elementwise.maximum, elementwise.minimum,
+    )  # fmt: skip
+    eq, ne, lt, le, gt, ge = (
+        elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le, elementwise.gt, elementwise.ge,
+    )  # fmt: skip
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """Return these elements where the condition holds, ``other``'s elsewhere."""
+        return elementwise.where(condition, self, other)
+
+    sigmoid, tanh, relu = activation.sigmoid, activation.tanh, activation.relu
+    softmax, log_softmax, logsumexp = activation.softmax, activation.log_softmax, activation.logsumexp
+    sum, mean, max, min, argmax, argmin = (
+        reduce.sum, reduce.mean, reduce.max, reduce.min, reduce.argmax, reduce.argmin,
+    )  # fmt: skip
+    amax, amin, all, any = reduce.amax, reduce.amin, reduce.all, reduce.any
+    matmul = linalg.matmul
+
+    # --- shape and dtype ----------------------------------------------------------------------------------------
+
+    reshape, view, flatten, permute, transpose, t = (
+        shapes.reshape, shapes.view, shapes.flatten, shapes.permute, shapes.transpose, shapes.t,
+    )  # fmt: skip
+    squeeze, unsqueeze, expand = shapes.squeeze, shapes.unsqueeze, expand
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 -- PyTorch's name
+        """The tensor with its dimensions reversed."""
+        return shapes.permute(self, *reversed(range(self._array.ndim))) if self._array.ndim != 2 else shapes.t(self)
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 -- PyTorch's name
+        """The tensor with its last two dimensions swapped."""
+        return shapes.transpose(self, -2, -1)
+
+    def clone(self) -> Tensor:
+        """Return a copy that stays on the tape."""
+        return shapes.clone_row(self)  # type: ignore[no-any-return]
+
+    def contiguous(self) -> Tensor:
+        """Return itself if its elements lie in memory in their order, else a copy whose do."""
+        return self if self._array.flags.c_contiguous else shapes.contiguous_row(self)
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
+        """Return the same values with another dtype (or as another tensor has it); itself where nothing changes.
+
+        Examples
+        --------
+        >>> import tinygrad_loss as tg
+        >>> tg.tensor([1, 2]).to(tg.float64)
+        tensor([1., 2.], dtype=torch.float64)
+        """
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif isinstance(arg, str):
+                device = arg
+            else:
+                dtype = arg
+        create.device_is_cpu(device)
+        out = self if dtype is None else shapes.to(self, dtypes.as_numpy(dtype))
+        return out.clone() if copy and out is self else out
+
+    def type(self, dtype: Any = None) -> Any:
+        """Return the same values with another dtype; without one, PyTorch's name of the type."""
+        return self.to(dtype) if dtype is not None else dtypes.legacy_name(self.dtype)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """Return the same values with the dtype of another tensor."""
+        return self.to(other.dtype)
+
+    def float(self) -> Tensor:
+        """Return the same values as float32."""
+        return shapes.to(self, dtypes.F32)  # type: ignore[no-any-return]
+
+    def double(self) -> Tensor:
+        """Return the same values as float64."""
+        return shapes.to(self, dtypes.F64)  # type: ignore[no-any-return]
+
+    def half(self) -> Tensor:
+        """Return the same values as float16."""
+        return self.to(dtypes.float16)
+
+    def long(self) -> Tensor:
+        """Return the same values, cut off after the point, as int64."""
+        return shapes.to(self, dtypes.I64)  # type: ignore[no-any-return]
+
+    def int(self) -> Tensor:
+        """Return the same values, cut off after the point, as int32."""
+        return self.to(dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """Return which elements are not zero."""
+        return shapes.to(self, dtypes.BOOL)  # type: ignore[no-any-return]
+
+    def cpu(self) -> Tensor:
+        """Return itself: the CPU is where it is."""
+        return self
+
+
+def _comparable(other: Any) -> bool:
+    return isinstance(other, (TensorBase, np.ndarray, np.generic, bool, int, float, complex))
+
+
+def _rebuild(cls: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
+    out = cls.__new__(cls)
+    out._array, out._version, out._requires_grad = array, [0, 0, None], requires_grad
+    return out
+
+
+op.use_tensor_type(Tensor)
