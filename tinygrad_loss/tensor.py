@@ -425,6 +425,20 @@ class Tensor(TensorBase):
     def __ge__(self, other: Any) -> Tensor:
         return elementwise.ge(self, other)  # type: ignore[no-any-return]
 
+    def __and__(self, other: Any) -> Tensor:
+        return elementwise.bitwise_and(self, other)  # type: ignore[no-any-return]
+
+    def __or__(self, other: Any) -> Tensor:
+        return elementwise.bitwise_or(self, other)  # type: ignore[no-any-return]
+
+    def __xor__(self, other: Any) -> Tensor:
+        return elementwise.bitwise_xor(self, other)  # type: ignore[no-any-return]
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Tensor:
+        return elementwise.bitwise_not(self)  # type: ignore[no-any-return]
+
     def __getitem__(self, item: Any) -> Tensor:
         return index.getitem(self, item)  # type: ignore[no-any-return]
 

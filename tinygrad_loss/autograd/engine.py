@@ -10,6 +10,7 @@ import numpy as np
 
 from ..op import Node, TensorBase, edge_of, identity, record, source_line, wrap
 from ..ops.broadcast import sum_to_shape
+from ..ops.shape import to
 from .anomaly import Anomaly
 
 _by_sequence = attrgetter("seq")
@@ -145,7 +146,7 @@ def fit(g: Any, like: Any, node: Node, i: int) -> Any:
                 f"{node.name()} returned an invalid gradient at index {i} - got {list(shape)} but expected shape "
                 f"compatible with {list(like.shape)} (recorded at {node.line})"
             ) from None
-    return g.astype(like.dtype) if isinstance(g, np.ndarray) else g.to(like.dtype)
+    return to(g, like.dtype)
 
 
 def as_tensors(node: Node, i: int) -> list[Any]:

@@ -78,7 +78,7 @@ softplus_row = op(
     vjp=lambda g, x, beta, threshold: softplus_grad(g, x, beta=beta, threshold=threshold),
     numpy="np.where({beta} * {x} > {threshold}, {x}, np.logaddexp(0, {beta} * {x}) / {beta})",
     domain=(-3, 3),
-    samples=[sample((3, 4), beta=1.0, threshold=20.0), sample((3, 4), beta=2.0, threshold=3.0)],
+    samples=[sample((3, 4), beta=1.0, threshold=20.0), sample((3, 4), beta=2.0, threshold=10.0)],
 )
 softplus_grad = op(
     "softplus_grad",
@@ -89,7 +89,7 @@ softplus_grad = op(
     ),
     numpy="{gx} * np.where({beta} * {x} > {threshold}, 1, 1 / (1 + np.exp(-{beta} * {x})))",
     domain=(-3, 3),
-    samples=[sample((3, 4), (3, 4), beta=1.0, threshold=20.0), sample((3, 4), (3, 4), beta=2.0, threshold=3.0)],
+    samples=[sample((3, 4), (3, 4), beta=1.0, threshold=20.0), sample((3, 4), (3, 4), beta=2.0, threshold=10.0)],
     grad_name="SoftplusBackwardBackward0",
 )
 relu = op("relu", kernels.relu, vjp=lambda g, y: relu_grad(g, y), numpy="np.maximum({x}, 0)", domain=(-2, 2), promote="same")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = [
     "abs",
     "add",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bitwise_not",
     "clamp",
     "div",
     "eq",
@@ -92,6 +96,12 @@ trunc_divide = op(
     grad_name="DivBackward1",
 )
 neg = op("neg", np.negative, vjp=lambda g: -g, numpy="-{x}", domain=(-2, 2), promote="same")
+
+
+def _array(a: Any) -> Any:
+    return np.asarray(a) if isinstance(a, (int, float)) else a
+
+
 pow = op(  # noqa: A001
     "pow",
     np.power,
@@ -99,7 +109,7 @@ pow = op(  # noqa: A001
         # At b == 0 the slope is 0 even for a == 0, where b * a ** (b - 1) is 0 * inf.
         lambda g, a, b: g * where_row(b == 0, 0.0, b * a ** (b - 1)),
         # 0 ** b is flat in b >= 0, where log(0) would make it NaN.
-        lambda g, a, b, y: g * where_row((a == 0) & (b >= 0), 0.0, y * log(a)),
+        lambda g, a, b, y: g * where_row((a == 0) & (b >= 0), 0.0, y * log(_array(a))),
     ),
     numpy="{a} ** {b}",
     domain=(0.5, 2),
@@ -190,6 +200,13 @@ lt = op("lt", np.less, numpy="{a} < {b}", domain=(-2, 2), samples=PAIRS, promote
 le = op("le", np.less_equal, numpy="{a} <= {b}", domain=(-2, 2), samples=PAIRS, promote="same")
 gt = op("gt", np.greater, numpy="{a} > {b}", domain=(-2, 2), samples=PAIRS, promote="same")
 ge = op("ge", np.greater_equal, numpy="{a} >= {b}", domain=(-2, 2), samples=PAIRS, promote="same")
+
+_BITS = np.array([[5, 3, -1], [0, 7, 2]])
+_BIT_PAIRS = [sample(_BITS, _BITS[::-1]), sample(_BITS, 6), sample(_BITS > 2, _BITS < 4)]
+bitwise_and = op("bitwise_and", np.bitwise_and, numpy="{a} & {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
+bitwise_or = op("bitwise_or", np.bitwise_or, numpy="{a} | {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
+bitwise_xor = op("bitwise_xor", np.bitwise_xor, numpy="{a} ^ {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
+bitwise_not = op("bitwise_not", np.invert, numpy="~{x}", domain=(0, 1), samples=[sample(_BITS), sample(_BITS > 2)])
 
 
 # --- PyTorch's signatures -----------------------------------------------------------------------------------------

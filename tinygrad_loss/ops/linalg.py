@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,30 +32,22 @@ def _mT(x: Any) -> Any:  # noqa: N802 -- PyTorch's name of it
     return transpose_row(x, dim0=-2, dim1=-1)
 
 
-def _rows(x: Any) -> Any:
-    """All but the last dimension as one."""
-    return x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]) if x.size else (0, x.shape[-1]))
-
-
-def _linear(x: Array, weight: Array, bias: Array | None) -> Array:
-    return dense.linear(_rows(x), weight, bias).reshape(*x.shape[:-1], len(weight))
-
-
 def linear_in_numpy(x, weight, bias):  # type: ignore[no-untyped-def]
+    """``x @ weight.T + bias``."""
     return x @ weight.T if bias is None else x @ weight.T + bias
 
 
 linear_row = op(
     "linear",
-    _linear,
+    lambda x, weight, bias: dense.linear(x, weight, bias),
     vjp=(
         lambda g, weight: matmul_row(g, weight),
-        lambda g, x: matmul_row(_mT(_rows(g)), _rows(x)),
-        lambda g: column_sum(_rows(g)),
+        lambda g, x: matmul_row(_mT(g), x),
+        lambda g: column_sum(g),
     ),
     numpy=linear_in_numpy,
     domain=(-2, 2),
-    samples=[sample((3, 4), (2, 4), (2,)), sample((2, 3, 4), (2, 4), (2,)), sample((4,), (2, 4), None)],
+    samples=[sample((3, 4), (2, 4), (2,)), sample((3, 4), (2, 4), None)],
     grad_name="AddmmBackward0",
 )
 column_sum = op(
@@ -157,7 +150,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if bias is not None and bias._array.shape != (len(w),):
         bias = broadcast_bias(bias, len(w))
-    return linear_row(input, weight, bias)  # type: ignore[no-any-return]
+    if x.ndim == 2:
+        return linear_row(input, weight, bias)  # type: ignore[no-any-return]
+    rows = reshape(input, (math.prod(x.shape[:-1]), x.shape[-1]))
+    return reshape(linear_row(rows, weight, bias), (*x.shape[:-1], len(w)))
 
 
 def broadcast_bias(bias: Tensor, n: int) -> Tensor:

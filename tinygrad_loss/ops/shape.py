@@ -120,7 +120,7 @@ to_row = op(
     "to",
     lambda x, *, dtype: x.astype(dtype),
     vjp=lambda g: g,
-    numpy="{x}.astype({dtype!r})",
+    numpy="{x}.astype({dtype})",
     domain=(-2, 2),
     samples=[sample((3, 4), dtype="float64")],
     grad_name="ToCopyBackward0",
@@ -136,7 +136,7 @@ cat_row = op(
 stack_row = op(
     "stack",
     lambda *xs, dim: np.stack(xs, axis=dim),
-    vjp=lambda g, xs_shapes, dim: tuple(select_row(g, dim=dim, index=i) for i in range(len(xs_shapes))),
+    vjp=lambda g, xs_shapes, dim: tuple(select_row(g, index=(*(slice(None),) * dim, i)) for i in range(len(xs_shapes))),
     numpy="np.stack(({xs}), axis={dim})",
     domain=(-2, 2),
     samples=[sample((2, 3), (2, 3), dim=0), sample((2, 3), (2, 3), (2, 3), dim=2)],
