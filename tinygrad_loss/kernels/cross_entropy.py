@@ -1,27 +1,29 @@
 """Cross-entropy on logits and negative log-likelihood, for class-index targets.
 
-Logits are (N, C, L), targets (N, L): L is 1 or the product of the spatial sizes. The value keeps, for every position, the
-largest logit and the sum of the other exponentials; the gradient needs nothing more, so softmax is never stored.
+Logits are (N, C, L), targets (N, L): L is 1 or the product of the spatial sizes. The value keeps, for every position,
+the largest logit and the sum of the other exponentials; the gradient needs no more, so softmax is never stored.
 """
+
+from typing import Any
 
 import numpy as np
 
 from . import scalar
-from .dense import sum_
+from .dense import exact_sum, sum_
 from .jit import Array, jit
 from .rowwise import BLOCK, row_pieces
 from .threads import parallel
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad"]
 
-GRAIN = 16384
+GRAIN = 65536
 
 
 @jit
 def _cross_entropy(
     x: Array, target: Array, weight: Array, weighted: bool, ignore: int, smoothing: float,
     loss: Array, norm: Array, high: Array, rest: Array,
-) -> int:  # fmt: skip
+) -> tuple[float, float, int]:  # fmt: skip
     rows, n = x.shape
     step = max(1, BLOCK // n)
     exps = np.empty(min(step, rows) * n)
@@ -49,16 +51,16 @@ def _cross_entropy(
                     spread += 0.0 if v == 0.0 else v * (whole + (m - x[r, j]))
                 value = (1.0 - smoothing) * value + smoothing / n * spread
             loss[r] = value
-    return bad
+    return exact_sum(loss), exact_sum(norm), bad
 
 
 @jit
 def _cross_entropy_grad(
-    g: Array, step: int, scale: float, x: Array, target: Array, weight: Array, weighted: bool, ignore: int,
+    g: Array, each: bool, scale: float, x: Array, target: Array, weight: Array, weighted: bool, ignore: int,
     smoothing: float, high: Array, rest: Array, out: Array,
 ) -> None:  # fmt: skip
     rows, n = x.shape
-    sum_of_weights = np.float64(n)
+    sum_of_weights = float(n)
     if weighted:
         sum_of_weights = 0.0
         for j in range(n):
@@ -69,12 +71,16 @@ def _cross_entropy_grad(
             out[r] = 0.0
             continue
         w = np.float64(weight[t]) if weighted else 1.0
-        factor = np.float64(g[r * step]) * scale
+        factor = np.float64(g[r if each else 0]) * scale
         own = (1.0 - smoothing) * w
         m, whole = high[r], 1.0 + rest[r]
         all_terms = (own + smoothing / n * sum_of_weights) / whole * factor
-        for j in range(n):
-            out[r, j] = all_terms * scalar.exp64(np.float64(x[r, j]) - m)
+        if x.itemsize == 4:
+            for j in range(n):
+                out[r, j] = all_terms * scalar.exp_coarse(np.float64(x[r, j]) - m)
+        else:
+            for j in range(n):
+                out[r, j] = all_terms * scalar.exp64(x[r, j] - m)
         if smoothing > 0.0:
             for j in range(n):
                 out[r, j] -= smoothing / n * factor * (np.float64(weight[j]) if weighted else 1.0)
@@ -89,7 +95,7 @@ def _cross_entropy_grad(
 @jit
 def _nll(
     x: Array, target: Array, weight: Array, weighted: bool, ignore: int, loss: Array, norm: Array
-) -> int:
+) -> tuple[float, float, int]:
     bad = -1
     for r in range(x.shape[0]):
         for i in range(x.shape[2]):
@@ -104,94 +110,102 @@ def _nll(
             w = np.float64(weight[t]) if weighted else 1.0
             norm[r, i] = w
             loss[r, i] = 0.0 if w == 0.0 else -w * x[r, t, i]
-    return bad
+    return exact_sum(loss.ravel()), exact_sum(norm.ravel()), bad
 
 
 @jit
 def _nll_grad(
-    g: Array, rows: int, columns: int, scale: float, target: Array, weight: Array, weighted: bool, ignore: int, out: Array
+    g: Array, each: bool, scale: float, target: Array, weight: Array, weighted: bool, ignore: int, out: Array
 ) -> None:
     for r in range(out.shape[0]):
         for i in range(out.shape[2]):
             t = target[r, i]
             if t != ignore:
                 w = np.float64(weight[t]) if weighted else 1.0
-                out[r, t, i] = -w * scale * g[r * rows + i * columns]
+                out[r, t, i] = -w * scale * g[r * out.shape[2] + i if each else 0]
 
 
 def _rows(x: Array) -> Array:
     """(N, C, L) as contiguous rows (N L, C)."""
     n, c, length = x.shape
-    return np.ascontiguousarray(x.reshape(n, c) if length == 1 else x.transpose(0, 2, 1).reshape(n * length, c))
+    rows = x.reshape(n, c) if length == 1 else x.transpose(0, 2, 1).reshape(n * length, c)
+    return rows if rows.flags.c_contiguous else rows.copy()
 
 
-def _reduce(loss: Array, norm: Array, shape: tuple[int, ...], dtype: np.dtype, reduction: str) -> tuple[Array, float]:
-    """The loss reduced and rounded once, and the divisor of the mean."""
+def _reduced(
+    total: float, divisor: float, loss: Array, shape: tuple[int, ...], dtype: Any, reduction: str
+) -> tuple[Array, float]:
+    """The loss rounded once, and what it was divided by."""
     if reduction == "none":
         return loss.reshape(shape).astype(dtype), 1.0
-    total = float(sum_(loss))
-    divisor = float(sum_(norm)) if reduction == "mean" else 1.0
-    with np.errstate(all="ignore"):
-        return np.array(np.float64(total) / divisor, dtype), divisor
+    if reduction == "sum":
+        return np.array(total, dtype), 1.0
+    return np.array(total / divisor if divisor else np.nan, dtype), divisor
 
 
 def cross_entropy(
     x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
-) -> tuple[Array, int, tuple[Array, Array, float]]:
+) -> tuple[Array, int, tuple[Array, float]]:
     """Value, flat index of the first target outside [0, C) (else -1), and what `cross_entropy_grad` needs.
 
     x (N, C, L), target int64 (N, L), weight (C,) of x's dtype. Values: (N, L) for "none", else 0-d.
     """
-    flat, t = _rows(x), np.ascontiguousarray(target).ravel()
+    flat, t = _rows(x), target.ravel()
     rows, n = flat.shape
-    high, rest, loss, norm = np.empty(rows), np.empty(rows), np.empty(rows), np.empty(rows)
-    w = np.empty(0, flat.dtype) if weight is None else np.ascontiguousarray(weight)
-    bad: list[int] = []
+    # four numbers a row: loss, its weight in the mean, largest logit, sum of the other exponentials
+    table = np.empty((4, rows))
+    loss, norm, high, rest = table
+    w, settings = flat[0] if weight is None else weight, (weight is not None, ignore_index, float(label_smoothing))
+    if rows * n <= GRAIN:
+        total, divisor, bad = _cross_entropy(flat, t, w, *settings, loss, norm, high, rest)
+    else:
+        found: list[int] = []
 
-    def run(a: int, b: int) -> None:
-        parts = loss[a:b], norm[a:b], high[a:b], rest[a:b]
-        index = _cross_entropy(flat[a:b], t[a:b], w, weight is not None, ignore_index, label_smoothing, *parts)
-        if index >= 0:
-            bad.append(a + index)
+        def run(a: int, b: int) -> None:
+            pieces = loss[a:b], norm[a:b], high[a:b], rest[a:b]
+            index = _cross_entropy(flat[a:b], t[a:b], w, *settings, *pieces)[2]
+            if index >= 0:
+                found.append(a + index)
 
-    parallel(run, rows, max(1, GRAIN // max(n, 1)))
-    value, divisor = _reduce(loss, norm, target.shape, flat.dtype, reduction)
-    return value, min(bad) if bad else -1, (high, rest, divisor)
+        parallel(run, rows, -(-GRAIN // n))
+        total, divisor, bad = float(sum_(loss)), float(sum_(norm)), min(found, default=-1)
+    value, divisor = _reduced(total, divisor, loss, target.shape, flat.dtype, reduction)
+    return value, bad, (table[2:], divisor)
 
 
 def cross_entropy_grad(
     g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str,
-    saved: tuple[Array, Array, float],
+    saved: tuple[Array, float],
 ) -> Array:  # fmt: skip
-    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be those checked before."""
-    high, rest, divisor = saved
-    flat, t, incoming = _rows(x), np.ascontiguousarray(target).ravel(), np.asarray(g).ravel()
+    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be checked ones."""
+    (high, rest), divisor = saved
+    flat, t, incoming = _rows(x), target.ravel(), g.ravel()
     rows, n = flat.shape
     out = np.empty(flat.shape, flat.dtype)
-    step = int(reduction == "none")
-    scale = float(np.float64(1.0) / divisor) if divisor else np.nan
-    w = np.empty(0, flat.dtype) if weight is None else np.ascontiguousarray(weight)
+    each, scale = reduction == "none", 1.0 / divisor if divisor else np.nan
+    w, settings = flat[0] if weight is None else weight, (weight is not None, ignore_index, float(label_smoothing))
 
     def run(a: int, b: int) -> None:
-        settings = w, weight is not None, ignore_index, label_smoothing
-        _cross_entropy_grad(
-            incoming[a * step :], step, scale, flat[a:b], t[a:b], *settings, high[a:b], rest[a:b], out[a:b]
-        )
+        part = incoming[a:b] if each else incoming
+        _cross_entropy_grad(part, each, scale, flat[a:b], t[a:b], w, *settings, high[a:b], rest[a:b], out[a:b])
 
-    parallel(run, rows, max(1, GRAIN // max(n, 1)))
+    if rows * n <= GRAIN:
+        _cross_entropy_grad(incoming, each, scale, flat, t, w, *settings, high, rest, out)
+    else:
+        parallel(run, rows, -(-GRAIN // n))
     size, c, length = x.shape
-    return out.reshape(x.shape) if length == 1 else np.ascontiguousarray(out.reshape(size, length, c).transpose(0, 2, 1))
+    return (
+        out.reshape(x.shape) if length == 1 else np.ascontiguousarray(out.reshape(size, length, c).transpose(0, 2, 1))
+    )
 
 
-def nll(
-    x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str
-) -> tuple[Array, int, float]:
+def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str) -> tuple[Array, int, float]:
     """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
     x, t = np.ascontiguousarray(x), np.ascontiguousarray(target)
-    loss, norm = np.empty(t.shape), np.empty(t.shape)
-    w = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
-    bad = _nll(x, t, w, weight is not None, ignore_index, loss, norm)
-    value, divisor = _reduce(loss, norm, t.shape, x.dtype, reduction)
+    table = np.empty((2, *t.shape))
+    w = np.empty(0, x.dtype) if weight is None else weight
+    total, divisor, bad = _nll(x, t, w, weight is not None, ignore_index, table[0], table[1])
+    value, divisor = _reduced(total, divisor, table[0], t.shape, x.dtype, reduction)
     return value, bad, divisor
 
 
@@ -200,9 +214,8 @@ def nll_grad(
 ) -> Array:
     """The gradient with respect to x (N, C, L): -weight g / divisor at the targets, 0 elsewhere."""
     out = np.zeros(x.shape, x.dtype)
+    each, scale = reduction == "none", 1.0 / divisor if divisor else np.nan
+    w = np.empty(0, x.dtype) if weight is None else weight
     t = np.ascontiguousarray(target)
-    step = int(reduction == "none")
-    scale = float(np.float64(1.0) / divisor) if divisor else np.nan
-    w = np.empty(0, x.dtype) if weight is None else np.ascontiguousarray(weight)
-    _nll_grad(np.asarray(g).ravel(), t.shape[1] * step, step, scale, t, w, weight is not None, ignore_index, out)
+    _nll_grad(g.ravel(), each, scale, t, w, weight is not None, ignore_index, out)
     return out

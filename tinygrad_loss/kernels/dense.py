@@ -19,7 +19,7 @@ def _add_bias(out: Array, bias: Array) -> None:
 
 
 @inline
-def two_sum(a: np.float64, b: np.float64) -> tuple[np.float64, np.float64]:
+def two_sum(a: float, b: float) -> tuple[float, float]:
     """a + b rounded, and what the rounding lost (Knuth, TAOCP 2, 4.2.2)."""
     s = a + b
     back = s - a
@@ -40,30 +40,36 @@ def _column_sum(g: Array, out: Array) -> None:
             whole[j] = s
             lost[j] += e
     for j in range(columns):
-        # inf - inf inside two_sum is NaN: an infinite sum has nothing to correct
         out[j] = whole[j] + lost[j] if lost[j] == lost[j] else whole[j]
 
 
 @reassociating
-def _block_sum(x: Array, start: int, stop: int) -> np.float64:
+def plain_sum(x: Array) -> float:
+    """The sum of a block, in vector lanes."""
     s = 0.0
-    for i in range(start, stop):
+    for i in range(x.size):
         s += x[i]
     return s
 
 
-@jit
-def _sum(x: Array, out: Array) -> None:
+@inline
+def exact_sum(x: Array) -> float:
+    """The sum in float64: blocks summed plainly, their sum compensated (Neumaier, 1974)."""
     whole, lost = 0.0, 0.0
     for start in range(0, x.size, BLOCK):
-        whole, e = two_sum(whole, _block_sum(x, start, min(start + BLOCK, x.size)))
+        whole, e = two_sum(whole, plain_sum(x[start : start + BLOCK]))
         lost += e
-    out[0] = whole + lost if lost == lost else whole
+    return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
+
+
+@jit
+def _sum(x: Array, out: Array) -> None:
+    out[0] = exact_sum(x)
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """x @ weight.T + bias for x (N, in), weight (out, in), bias (out,)."""
-    out = np.dot(x, weight.T)
+    out: Array = np.dot(x, weight.T)
     if bias is not None:
         _add_bias(out, bias)
     return out

@@ -2,19 +2,28 @@
 
 import ctypes
 import functools
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba  # type: ignore[import-untyped]
 import numpy as np
-from numba.extending import intrinsic, overload  # type: ignore[import-untyped]
 
-__all__ = ["JIT_DISABLED", "Array", "bits", "by_dtype", "fma", "from_bits", "inline", "jit", "reassociating", "view"]
+__all__ = [
+    "JIT_DISABLED", "Array", "Bits", "Single", "bits", "by_dtype", "fma", "from_bits", "inline", "jit", "reassociating",
+    "view",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Single = Any  # a float32: NumPy's own type would turn every expression with it into an Any
+Bits = Any  # an int32 or int64
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Any, because some versions of Numba come with types and some without
+numba: Any = importlib.import_module("numba")
+extending: Any = importlib.import_module("numba.extending")
+types: Any = numba.types
 
 JIT_DISABLED: bool = bool(numba.config.DISABLE_JIT)
 _FOLDER = Path(__file__).parent
@@ -36,7 +45,7 @@ def jit(fn: Function) -> Function:
     """Compile `fn` at its first call for each new combination of argument types, and keep the result on disk."""
     if JIT_DISABLED:
         return _quiet(fn)
-    kernel = numba.njit(cache=True, error_model="numpy", nogil=True)(fn)
+    kernel: Any = numba.njit(cache=True, error_model="numpy", nogil=True)(fn)
     # Numba's cache looks at the file of the kernel alone: without this, machine code would survive a change of a
     # function that the kernel inlined from another file.
     kernel._cache._cache_file._source_stamp = (*kernel._cache._cache_file._source_stamp, _STAMP)
@@ -49,13 +58,13 @@ def inline(fn: Function) -> Function:
     a * b + c may become one fused multiply-add where the processor has it: written to be accurate either way.
     """
     options = {"error_model": "numpy", "forceinline": True, "nogil": True, "fastmath": {"contract"}}
-    return fn if JIT_DISABLED else numba.njit(**options)(fn)  # type: ignore[no-any-return]
+    return fn if JIT_DISABLED else numba.njit(**options)(fn)
 
 
 def reassociating(fn: Function) -> Function:
     """Like `inline`, for sums whose order does not matter: LLVM may then sum in vector lanes."""
     options = {"error_model": "numpy", "forceinline": True, "nogil": True, "fastmath": {"reassoc", "contract"}}
-    return fn if JIT_DISABLED else numba.njit(**options)(fn)  # type: ignore[no-any-return]
+    return fn if JIT_DISABLED else numba.njit(**options)(fn)
 
 
 def by_dtype(single: Function, double: Function) -> Function:
@@ -65,9 +74,8 @@ def by_dtype(single: Function, double: Function) -> Function:
         return single(x) if isinstance(x, (np.float32, np.int32)) else double(x)
 
     if not JIT_DISABLED:
-
         # no annotations: Numba compares the two signatures as text
-        @overload(choose, jit_options={"error_model": "numpy", "forceinline": True})  # type: ignore[untyped-decorator]
+        @extending.overload(choose, jit_options={"error_model": "numpy", "forceinline": True})
         def compiled(x):  # type: ignore[no-untyped-def]
             chosen = single if x.bitwidth == 32 else double
             return lambda x: chosen(x)
@@ -86,7 +94,7 @@ def _reinterpret(pairs: dict[Any, Any]) -> Callable[..., Any]:
 
         return target(x), generate
 
-    return intrinsic(cast)  # type: ignore[no-any-return]
+    return extending.intrinsic(cast)  # type: ignore[no-any-return]
 
 
 if JIT_DISABLED:
@@ -100,9 +108,8 @@ if JIT_DISABLED:
         return x.view(np.float32 if isinstance(x, np.int32) else np.float64)
 
 else:
-    _types = numba.types
-    bits = _reinterpret({_types.float32: _types.int32, _types.float64: _types.int64})
-    from_bits = _reinterpret({_types.int32: _types.float32, _types.int64: _types.float64})
+    bits = _reinterpret({types.float32: types.int32, types.float64: types.int64})
+    from_bits = _reinterpret({types.int32: types.float32, types.int64: types.float64})
 
 
 if JIT_DISABLED:
@@ -113,12 +120,12 @@ if JIT_DISABLED:
 
     def view(address: int, size: int, like: Array) -> Array:
         """`size` elements of `like`'s dtype at `address`."""
-        dtype = like.dtype
-        return np.frombuffer((ctypes.c_char * (size * dtype.itemsize)).from_address(address), dtype)
+        memory = (ctypes.c_char * (size * like.itemsize)).from_address(address)
+        return np.ndarray((size,), like.dtype, memoryview(memory))
 
 else:
 
-    @intrinsic
+    @extending.intrinsic
     def fma(context, a, b, c):  # type: ignore[no-untyped-def]
         """a * b + c, rounded once."""
 
@@ -127,16 +134,16 @@ else:
 
         return c(c, c, c), generate
 
-    @intrinsic
+    @extending.intrinsic
     def _pointer(context, address, like):  # type: ignore[no-untyped-def]
-        target = _types.CPointer(like.dtype)
+        target = types.CPointer(like.dtype)
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             return builder.inttoptr(arguments[0], context.get_value_type(target))
 
-        return target(_types.intp, like), generate
+        return target(types.intp, like), generate
 
-    @numba.njit(forceinline=True)  # type: ignore[untyped-decorator]
+    @numba.njit(forceinline=True)
     def view(address, size, like):  # type: ignore[no-untyped-def]
         """`size` elements of `like`'s dtype at `address`."""
         return numba.carray(_pointer(address, like), (size,))

@@ -1,8 +1,8 @@
 """One pass over a whole parameter group, in the order of arithmetic of PyTorch's single-tensor optimizers.
 
-A group arrives as a table of addresses, one row for each parameter: Numba's lists are slow to pass, and a tuple of arrays
-would compile anew for every model. The caller vouches for the arrays: alive, C-contiguous, of `like`'s dtype and of the
-given size. fma() stands where PyTorch's vectorized kernels round once.
+A group arrives as a table of addresses, one row for each parameter: Numba's lists are slow to pass, and a tuple of
+arrays would compile anew for every model. The caller vouches for the arrays: alive, C-contiguous, of `like`'s dtype and
+of the given size. fma() stands where PyTorch's vectorized kernels round once.
 """
 
 import numpy as np

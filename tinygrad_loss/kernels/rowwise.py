@@ -21,7 +21,7 @@ ndarray = np.ndarray
 
 
 @inline
-def largest(x: Array, r: int) -> np.float64:
+def largest(x: Array, r: int) -> float:
     """The maximum of row r; where the row holds NaN, a number or NaN.
 
     Compared as integers: LLVM vectorizes the maximum of integers, but not of floats that may be NaN.
@@ -34,14 +34,24 @@ def largest(x: Array, r: int) -> np.float64:
 
 
 @reassociating
-def sum_and_ties(exps: Array, start: int, stop: int) -> tuple[np.float64, np.float64]:
+def sum_and_ties(exps: Array) -> tuple[float, float]:
     """The sum of the exponentials below 1, and the number of those that are 1."""
     s, ties = 0.0, 0.0
-    for i in range(start, stop):
+    for i in range(exps.size):
         one = exps[i] == 1.0
         s += 0.0 if one else exps[i]
         ties += 1.0 if one else 0.0
     return s, ties
+
+
+@inline
+def restore(x: Array, r: int, m: float, row: Array) -> None:
+    """Put back what x - m lost to rounding, which e**(x - m) magnifies by |x - m| (TwoDiff, Knuth)."""
+    for j in range(row.size):
+        d = x[r, j] - m
+        back = d - x[r, j]
+        lost = (x[r, j] - (d - back)) - (m + back)
+        row[j] += row[j] * lost if abs(lost) < 1.0 else 0.0
 
 
 @inline
@@ -51,27 +61,21 @@ def row_pieces(x: Array, first: int, last: int, exps: Array, high: Array, rest: 
     for r in range(first, last):
         m = largest(x, r)
         high[r] = m
-        base = (r - first) * n
+        row = exps[(r - first) * n : (r - first + 1) * n]
         for j in range(n):
-            exps[base + j] = np.float64(x[r, j]) - m
+            row[j] = np.float64(x[r, j]) - m
     if x.itemsize == 4:
         for i in range((last - first) * n):
             exps[i] = scalar.exp_coarse(exps[i])
     else:
         for i in range((last - first) * n):
             exps[i] = scalar.exp64(exps[i])
-        # x - m was rounded, and e**(x - m) magnifies that by |x - m|: put the lost part back (TwoDiff, Knuth)
-        for r in range(first, last):
-            base = (r - first) * n
-            m = np.float64(high[r])
-            for j in range(n):
-                d = x[r, j] - m
-                back = d - x[r, j]
-                lost = (x[r, j] - (d - back)) - (m + back)
-                exps[base + j] += exps[base + j] * lost if abs(lost) < 1.0 else 0.0
     for r in range(first, last):
-        base = (r - first) * n
-        s, ties = sum_and_ties(exps, base, base + n)
+        # a view, since an index like r * n + j might be negative for all that Numba knows: LLVM would then gather
+        row = exps[(r - first) * n : (r - first + 1) * n]
+        if x.itemsize == 8:
+            restore(x, r, high[r], row)
+        s, ties = sum_and_ties(row)
         rest[r] = s + (ties - 1.0)
 
 
@@ -109,10 +113,10 @@ def _softmax(x: Array, out: Array) -> None:
         last = min(first + step, rows)
         row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
-            base = (r - first) * n
+            row = exps[(r - first) * n : (r - first + 1) * n]
             scale = 1.0 / (1.0 + rest[r])
             for j in range(n):
-                out[r, j] = exps[base + j] * scale
+                out[r, j] = row[j] * scale
 
 
 @jit
@@ -138,7 +142,7 @@ def _logsumexp_grad(x: Array, g: Array, y: Array, out: Array) -> None:
 
 
 @reassociating
-def product_total(g: Array, y: Array, r: int) -> np.float64:
+def product_total(g: Array, y: Array, r: int) -> float:
     """The inner product of row r of g and y."""
     s = 0.0
     for j in range(g.shape[1]):
@@ -147,7 +151,7 @@ def product_total(g: Array, y: Array, r: int) -> np.float64:
 
 
 @reassociating
-def total(g: Array, r: int) -> np.float64:
+def total(g: Array, r: int) -> float:
     """The sum of row r."""
     s = 0.0
     for j in range(g.shape[1]):

@@ -9,9 +9,10 @@ Each is within 1 ULP in float64 (tanh and sigmoid 2), so that a float32 computed
 
 import numpy as np
 
-from .jit import bits, by_dtype, fma, from_bits, inline
+from .jit import Bits, Single, bits, by_dtype, fma, from_bits, inline
 
 LOG2_E = 1.4426950408889634
+LN2 = 0.6931471805599453
 LN2_HI = 0.6931471803691238  # 33 bits: n * LN2_HI is exact for every n that occurs
 LN2_LO = 1.9082149292705877e-10
 ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
@@ -33,7 +34,7 @@ LOWEST_32, HIGHEST_32 = np.float32(-104), np.float32(89)
 
 
 @inline
-def reduce32(x: np.float32) -> tuple[np.float32, np.int32]:
+def reduce32(x: Single) -> tuple[Single, Bits]:
     """(u, k) with e**x = (1 + u) * 2**k; k carries the bits of ROUND_32, which a shift by 23 drops."""
     t = x * LOG2_E_32 + ROUND_32
     n = t - ROUND_32
@@ -43,7 +44,7 @@ def reduce32(x: np.float32) -> tuple[np.float32, np.int32]:
 
 
 @inline
-def exp32(x: np.float32) -> np.float32:
+def exp32(x: Single) -> Single:
     """e**x in float32 arithmetic alone."""
     x = LOWEST_32 if x < LOWEST_32 else x  # keeps NaN
     x = HIGHEST_32 if x > HIGHEST_32 else x
@@ -57,7 +58,7 @@ def exp32(x: np.float32) -> np.float32:
 
 
 @inline
-def sigmoid32(x: np.float32) -> np.float32:
+def sigmoid32(x: Single) -> Single:
     """1 / (1 + e**-x) in float32 arithmetic alone.
 
     All but the result is scaled by 2**-24, which brings e**104 into range. With e**-x = s + s u, the denominator
@@ -76,7 +77,7 @@ def sigmoid32(x: np.float32) -> np.float32:
 
 
 @inline
-def reduce64(x: np.float64) -> tuple[np.float64, np.float64, np.float64]:
+def reduce64(x: float) -> tuple[float, float, float]:
     """(r, low, high) with e**x = e**r * low * high, |r| <= ln(2) / 2, both factors powers of two."""
     x = -746.0 if x < -746.0 else x
     x = 710.0 if x > 710.0 else x
@@ -91,53 +92,53 @@ def reduce64(x: np.float64) -> tuple[np.float64, np.float64, np.float64]:
 
 
 @inline
-def expm1_core(r: np.float64) -> np.float64:
+def expm1_core(r: float) -> float:
     """e**r - 1 for |r| <= ln(2) / 2."""
     q = 2.7557233524209914e-07 + r * (2.5112240342566263e-08 + r * 2.0926894364700284e-09)
-    q = 0.001388888888885855 + r * (0.0001984126989706077 + r * (2.4801587373539667e-05 + r * (2.7557234235187413e-06 + r * q)))
+    q = 0.001388888888885855 + r * (
+        0.0001984126989706077 + r * (2.4801587373539667e-05 + r * (2.7557234235187413e-06 + r * q))
+    )
     q = 0.5 + r * (0.16666666666666685 + r * (0.04166666666666673 + r * (0.008333333333316737 + r * q)))
     return r + r * r * q
 
 
 @inline
-def coarse(x: np.float64) -> tuple[np.float64, np.float64]:
-    """(u, scale) with e**x = (1 + u) * scale to 28 bits: what a float32 result needs, at half the price of `exp64`.
+def coarse(x: float) -> tuple[float, float]:
+    """(u, scale) with e**x = (1 + u) * scale to 28 bits, for x <= 0: what a float32 result needs, at half the price.
 
-    u keeps that relative accuracy down to 0, as expm1 wants it. For -700 < x < 700; below, e**x is as good as 0.
+    u keeps that relative accuracy down to 0, as expm1 wants it. Below -700, e**x is as good as 0.
     """
     x = -700.0 if x < -700.0 else x
-    x = 700.0 if x > 700.0 else x
     t = x * LOG2_E + ROUND
-    n = t - ROUND
-    r = (x - n * LN2_HI) - n * LN2_LO
+    r = x - (t - ROUND) * LN2
     q = 0.04166620614399009 + r * (0.008368889287082952 + r * 0.0013950465111772713)
     q = 0.5000000095150422 + r * (0.16666518841343972 + r * q)
     return r + r * r * q, from_bits(np.int64((bits(t) << 52) + (1023 << 52)))
 
 
 @inline
-def exp_coarse(x: np.float64) -> np.float64:
-    """e**x to 28 bits, 1 at 0."""
-    u, scale = coarse(x)
+def exp_coarse(x: float) -> float:
+    """e**x to 28 bits for x <= 0, 1 at 0."""
+    u, scale = coarse(np.float64(x))
     return (1.0 + u) * scale
 
 
 @inline
-def exp_and_expm1_coarse(x: np.float64) -> tuple[np.float64, np.float64]:
+def exp_and_expm1_coarse(x: float) -> tuple[float, float]:
     """(e**x, e**x - 1) to 28 bits, for x <= 0."""
     u, scale = coarse(x)
     return scale + scale * u, (scale - 1.0) + scale * u
 
 
 @inline
-def exp64(x: np.float64) -> np.float64:
+def exp64(x: float) -> float:
     """e**x."""
     r, low, high = reduce64(np.float64(x))
     return (1.0 + expm1_core(r)) * low * high
 
 
 @inline
-def exp_and_expm1(x: np.float64) -> tuple[np.float64, np.float64]:
+def exp_and_expm1(x: float) -> tuple[float, float]:
     """(e**x, e**x - 1), both exact to about 1 ULP, for one range reduction."""
     x = np.float64(x)
     r, low, high = reduce64(x)
@@ -151,24 +152,26 @@ def exp_and_expm1(x: np.float64) -> tuple[np.float64, np.float64]:
 
 
 @inline
-def expm1(x: np.float64) -> np.float64:
+def expm1(x: float) -> float:
     """e**x - 1 without cancellation near 0."""
     return exp_and_expm1(x)[1]
 
 
 @inline
-def log_core(f: np.float64, k: np.float64, c: np.float64) -> np.float64:
+def log_core(f: float, k: float, c: float) -> float:
     """log((1 + f) * 2**k) + c for sqrt(1/2) - 1 <= f <= sqrt(2) - 1 and a tiny c."""
     s = f / (2.0 + f)
     z = s * s
     q = 0.18181775508559225 + z * (0.1538709765133738 + z * (0.13249961980371008 + z * 0.13252755512649497))
-    q = z * (0.6666666666666666 + z * (0.40000000000006286 + z * (0.2857142856907298 + z * (0.22222222648749274 + z * q))))
+    q = z * (
+        0.6666666666666666 + z * (0.40000000000006286 + z * (0.2857142856907298 + z * (0.22222222648749274 + z * q)))
+    )
     square = 0.5 * f * f
     return k * LN2_HI - ((square - (s * (square + q) + (k * LN2_LO + c))) - f)
 
 
 @inline
-def split(x: np.float64) -> tuple[np.float64, np.float64]:
+def split(x: float) -> tuple[float, float]:
     """(f, k) with x = (1 + f) * 2**k for a normal x > 0, as `log_core` wants them."""
     shifted = bits(x) + (0x3FF0000000000000 - 0x3FE6A09E667F3BCD)
     # k from the exponent bits by the same trick as the rounding: no conversion from int64, which AVX2 lacks
@@ -178,7 +181,7 @@ def split(x: np.float64) -> tuple[np.float64, np.float64]:
 
 
 @inline
-def log64(x: np.float64) -> np.float64:
+def log64(x: float) -> float:
     """The natural logarithm; -inf at 0, NaN below."""
     x = np.float64(x)
     tiny = x < 2.2250738585072014e-308
@@ -190,7 +193,7 @@ def log64(x: np.float64) -> np.float64:
 
 
 @inline
-def log1p(x: np.float64) -> np.float64:
+def log1p(x: float) -> float:
     """log(1 + x) without cancellation near 0; -inf at -1, NaN below."""
     x = np.float64(x)
     u = 1.0 + x
@@ -205,15 +208,16 @@ def log1p(x: np.float64) -> np.float64:
 
 
 @inline
-def tanh(x: np.float64) -> np.float64:
+def tanh(x: float) -> float:
     """The hyperbolic tangent, from expm1(-2|x|)."""
     x = np.float64(x)
     t = expm1(-2.0 * abs(x))
-    return np.copysign(-t / (2.0 + t), x)
+    y: float = np.copysign(-t / (2.0 + t), x)
+    return y
 
 
 @inline
-def sigmoid64(x: np.float64) -> np.float64:
+def sigmoid64(x: float) -> float:
     """1 / (1 + e**-x), from e**-|x|."""
     x = np.float64(x)
     e = exp64(-abs(x))
@@ -221,21 +225,30 @@ def sigmoid64(x: np.float64) -> np.float64:
 
 
 @inline
-def softplus(x: np.float64) -> np.float64:
-    """log(1 + e**x)."""
-    x = np.float64(x)
-    y = log1p(exp64(-abs(x)))
-    return y + x if x > 0.0 else y
+def tail32(x: Single) -> float:
+    """log(1 + e**-|x|) to 28 bits, as 2 artanh(e / (2 + e))."""
+    e = exp_coarse(-abs(np.float64(x)))
+    s = e / (2.0 + e)
+    z = s * s
+    q = 0.28616886405456915 + z * (0.21427641218542315 + z * 0.2430099472469051)
+    q = z * (0.6666667562272293 + z * (0.39998877680829914 + z * q))
+    return 2.0 * s + s * q
 
 
 @inline
-def flip32(k: np.int32) -> np.int32:
+def tail64(x: float) -> float:
+    """log(1 + e**-|x|)."""
+    return log1p(exp64(-abs(x)))
+
+
+@inline
+def flip32(k: Bits) -> Bits:
     """Turns the bits of a float into an integer that sorts as it does, NaN at the ends, and back."""
     return np.int32(k ^ ((k >> 31) & 0x7FFFFFFF))
 
 
 @inline
-def flip64(k: np.int64) -> np.int64:
+def flip64(k: Bits) -> Bits:
     """`flip32` for 64 bits."""
     return np.int64(k ^ ((k >> 63) & 0x7FFFFFFFFFFFFFFF))
 
@@ -243,3 +256,5 @@ def flip64(k: np.int64) -> np.int64:
 exp = by_dtype(exp32, exp64)
 sigmoid = by_dtype(sigmoid32, sigmoid64)
 flip = by_dtype(flip32, flip64)
+tail = by_dtype(tail32, tail64)  # softplus(x) is tail(x), plus x where x > 0
+exp_wide = by_dtype(exp_coarse, exp64)  # e**x for x <= 0, as a float64 with what the dtype of x needs

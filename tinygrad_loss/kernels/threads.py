@@ -35,78 +35,77 @@ class _Job:
             try:
                 if self.error is None:
                     self.run(start, min(start + self.grain, self.size))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
                 self.error = error
             if self.finished() == self.count:
                 self.done.release()
 
 
-def _helper(queue: "SimpleQueue[_Job | None]") -> None:
-    _in_pool.flag = True
-    while (job := queue.get()) is not None:
+class _Pool:
+    """Helper threads that sleep until a job is queued."""
+
+    def __init__(self) -> None:
+        text = os.environ.get("OMP_NUM_THREADS", "")
+        self.threads = int(text) if text.isdecimal() and int(text) > 0 else os.cpu_count() or 1
+        self.forget()
+
+    def forget(self) -> None:
+        """Start over without helpers: in a forked child only the forking thread lives on."""
+        self.helpers = 0
+        self.queue: SimpleQueue[_Job] = SimpleQueue()
+        self.lock = threading.Lock()
+        self.inside = threading.local()
+
+    def help(self) -> None:
+        """The life of a helper."""
+        self.inside.helper = True
+        while True:
+            self.queue.get().work()
+
+    def start(self, wanted: int) -> None:
+        """Bring the pool to `wanted` helpers; surplus ones stay asleep."""
+        with self.lock:
+            while self.helpers < wanted:
+                threading.Thread(target=self.help, daemon=True, name="tinygrad_loss").start()
+                self.helpers += 1
+
+    def run(self, run: Chunk, size: int, grain: int) -> None:
+        """Call `run(start, stop)` for every chunk of `grain` items of [0, size), several at a time."""
+        if size <= grain:
+            if size:
+                run(0, size)
+            return
+        helpers = min(self.threads, -(-size // grain)) - 1
+        if helpers < 1 or getattr(self.inside, "helper", False):
+            for start in range(0, size, grain):
+                run(start, min(start + grain, size))
+            return
+        if self.helpers < helpers:
+            self.start(helpers)
+        job = _Job(run, size, grain)
+        for _ in range(helpers):
+            self.queue.put(job)
         job.work()
+        job.done.acquire()
+        if job.error is not None:
+            raise job.error
 
 
-_in_pool = threading.local()
-_queue: "SimpleQueue[_Job | None]" = SimpleQueue()
-_helpers = 0
-_lock = threading.Lock()
-
-
-def _default() -> int:
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdecimal() and int(text) > 0 else os.cpu_count() or 1
-
-
-_threads = _default()
+_pool = _Pool()
+parallel = _pool.run
 
 
 def get_num_threads() -> int:
     """How many threads a large kernel may use."""
-    return _threads
+    return _pool.threads
 
 
 def set_num_threads(count: int) -> None:
     """Let large kernels use `count` threads, the calling one included."""
-    global _threads
     if count < 1:
         raise ValueError(f"set_num_threads expects a positive integer, got {count}")
-    _threads = count
-
-
-def _start(wanted: int) -> None:
-    """Bring the pool to `wanted` helpers; surplus ones stay asleep."""
-    global _helpers
-    with _lock:
-        while _helpers < wanted:
-            threading.Thread(target=_helper, args=(_queue,), daemon=True, name="tinygrad_loss").start()
-            _helpers += 1
-
-
-def parallel(run: Chunk, size: int, grain: int) -> None:
-    """Call `run(start, stop)` for every chunk of `grain` items of [0, size), in several threads where there is more than one."""
-    helpers = min(_threads - 1, -(-size // grain) - 1)
-    if helpers < 1 or getattr(_in_pool, "flag", False):
-        for start in range(0, size, grain):
-            run(start, min(start + grain, size))
-        return
-    if _helpers < helpers:
-        _start(helpers)
-    job = _Job(run, size, grain)
-    for _ in range(helpers):
-        _queue.put(job)
-    job.work()
-    job.done.acquire()
-    if job.error is not None:
-        raise job.error
-
-
-def _after_fork() -> None:
-    """Only the forking thread lives on in the child: start over without helpers, locks or jobs."""
-    global _queue, _helpers, _lock
-    _queue, _helpers, _lock = SimpleQueue(), 0, threading.Lock()
-    _in_pool.flag = False
+    _pool.threads = count
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_pool.forget)
