@@ -175,7 +175,7 @@ class Node:
     seq: int
     edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
     saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
-    counters: list[list[Any]]  # the version counters of the output and of the operands,
+    counters: list[list[Any]]  # the version counters of the operands and, last, of the output,
     versions: list[int]  # and what they said
     shape: tuple[int, ...]  # of the output, and so of its gradient
     dtype: np.dtype[Any]
@@ -377,23 +377,33 @@ def _general(row: Row) -> Callable[..., Any]:
     """The call of any row: tell Tensors from constants, promote, compute, record."""
     promote, forward, quiet = row.promote, row.forward, row.quiet
     plain = len(row.outputs) == 1 and not row.view
+    ndarray = np.ndarray
 
     def call(*operands: Any, **params: Any) -> Any:
+        for x in operands:
+            if isinstance(x, TensorBase):
+                break
+        else:
+            if operands and operands[0].__class__ is ndarray:  # a rule, in a first-order backward
+                return forward(*operands, **params)
+            return raw(row, operands, params)
         arrays: list[Any] = []
         edges: list[Any] = []
         counters: list[list[Any]] = []
         dtype: Any = None
-        unequal = tensors = tracked = False
+        unequal = tracked = False
         for x in operands:
             if isinstance(x, TensorBase):
-                tensors = True
-                array = x._array
                 if x._base is not None and x._seen != x._version[1]:
                     refresh(x)
-                edge = x._node or (x if x._requires_grad else None)
+                array = x._array
+                arrays.append(array)
+                edge = x._node
                 if edge is not None:
                     tracked = True
-                arrays.append(array)
+                elif x._requires_grad:
+                    tracked = True
+                    edge = x
                 edges.append(edge)
                 counters.append(x._version)
                 if array.dtype is not dtype:
@@ -406,8 +416,6 @@ def _general(row: Row) -> Callable[..., Any]:
                 arrays.append(x)
                 edges.append(None)
                 counters.append(_CONSTANT)
-        if not tensors:
-            return raw(row, operands, params)
         if promote is not None and (unequal or (dtype is not F32 and dtype is not F64)):
             arrays = promoted(row, arrays)
         out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
@@ -469,8 +477,8 @@ def _finish(
 ) -> Any:
     """Wrap what a call gave, tie views to their storage, record, and tell who listens."""
     several = len(row.outputs) > 1
-    results = tuple(map(wrap, out)) if several else (wrap(out),)
-    first = results[0]
+    result = tuple(map(wrap, out)) if several else wrap(out)
+    first = result[0] if several else result
     if row.view:
         x = operands[0]
         first._version = x._version
@@ -478,8 +486,9 @@ def _finish(
         first._base = x if x._base is None else x._base
         first._path = (*x._path, (row.call, params))
     if row.rules and mode.grad and first._array.dtype.kind in "fc":
-        first._node = record(row, arrays, edges, counters, params, out if several else first._array, first)
-    result = results if several else first
+        node = record(row, arrays, edges, counters, params, out if several else first._array, first)
+        if node is not None:
+            first._node = node
     if Trace.listener is not None:
         Trace.listener(row, operands, params, result)
     return result
@@ -501,27 +510,44 @@ def record(
         tracked = any(edge is not None for edge in edges)
         saved.append(row.pickers[0](out, arrays, params) if tracked else None)
     else:
-        for i, pick in enumerate(row.pickers):
-            if pick is None:
+        i = 0
+        for pick in row.pickers:
+            if edges[i] is None or pick is None:
                 edges[i] = None
-            if edges[i] is None:
                 saved.append(None)
             else:
                 tracked = True
                 saved.append(pick(out, arrays, params))
+            i += 1
     if not tracked:
         return None
     node: Node = _new(row.node_type)
     node.seq = _next_seq()
     node.edges = tuple(edges)
     node.saved = saved
-    node.counters = counters = [first._version, *counters]
+    counters.append(first._version)
+    node.counters = counters
     node.versions = [c[0] for c in counters]
-    node.shape = first._array.shape
-    node.dtype = first._array.dtype
+    array = first._array
+    node.shape = array.shape
+    node.dtype = array.dtype
     node.where = user_location(4)
     node.hooks = node.retained = None
     return node
+
+
+class Writes:
+    """When, in the count of recorded ops, some storage was last written: an older tape need not look at its versions."""
+
+    last = 0
+
+
+def written(t: TensorBase, where: Location | None = None) -> None:
+    """Note that the storage of ``t`` was written: values saved from it are stale from now on."""
+    version = t._version
+    version[0] += 1
+    version[2] = where
+    Writes.last = _next_seq()
 
 
 identity = op("identity", lambda x: x, vjp=lambda g: g, numpy="{x}", domain=(-2, 2), grad_name="AliasBackward0")

@@ -60,7 +60,9 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
                     f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or backward(gradient=...) "
                     f"with a tensor of that shape."
                 )
-            g = wrap(np.ones_like(root._array))
+            ones = np.ones(root._array.shape, root._array.dtype)
+            result.append(wrap(ones) if create_graph else ones)
+            continue
         elif not isinstance(g, TensorBase):
             raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}; write tensor({g!r:.40})")
         if g._array.shape != root._array.shape:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Node, TensorBase, edge_of, identity, record, source_line, wrap
+from ..op import Node, TensorBase, Writes, edge_of, identity, record, source_line, wrap, written
 from ..ops.broadcast import sum_to_shape
 from ..ops.shape import to
 from .anomaly import Anomaly
 
 _by_sequence = attrgetter("seq")
+ndarray = np.ndarray
 
 
 def walk(
@@ -47,10 +48,13 @@ def walk(
                 continue
             if node.hooks is not None or node.retained is not None:
                 g = _observe(node, g)
-            if node in wanted:
-                wanted[node] = g
-            if useful is None or not useful.isdisjoint(node.edges):
-                _step(node, g, pending, useful, create_graph)
+            if useful is None:
+                _step(node, g, pending, None, create_graph)
+            else:
+                if node in wanted:
+                    wanted[node] = g
+                if not useful.isdisjoint(node.edges):
+                    _step(node, g, pending, useful, create_graph)
             if not retain_graph and node.row.keeps:
                 node.saved = None
         for leaf, g in pending.items():
@@ -94,43 +98,50 @@ def _step(node: Node, g: Any, pending: dict[Any, Any], useful: set[Any] | None, 
             f"are freed after the first backward. Write backward(retain_graph=True) the first time, or compute the "
             f"loss again before each backward()."
         )
-    for counter, version in zip(node.counters, node.versions, strict=True):
-        if counter[0] != version:
-            _check_versions(node)
-            break
+    if Writes.last > node.seq:
+        _check_versions(node)
+    joint = row.joint
     results: Sequence[Any] = ()
-    if row.joint:
+    if joint:
         results = row.rules[0](g, *(as_tensors(node, 0) if create_graph else saved[0]))  # type: ignore[misc]
         if len(results) != len(node.edges):
             raise RuntimeError(
                 f"{node.name()} returned an incorrect number of gradients: expected {len(node.edges)}, one per "
                 f"operand, got {len(results)}"
             )
-    for i, edge in enumerate(node.edges):
+    i = -1
+    for edge in node.edges:
+        i += 1
         if edge is None or (useful is not None and edge not in useful):
             continue
-        if row.joint:
+        kept = saved[0 if joint else i]
+        if joint:
             gi = results[i]
         else:
-            gi = row.rules[i](g, *(as_tensors(node, i) if create_graph else saved[i]))  # type: ignore[misc]
+            gi = row.rules[i](g, *(as_tensors(node, i) if create_graph else kept))  # type: ignore[misc]
         if gi is None:
             continue
         if Anomaly.enabled:
             Anomaly.check(node, gi)
-        leaf = edge.__class__ is not Node and isinstance(edge, TensorBase)
-        array = edge._array if leaf else edge
+        leaf = isinstance(edge, TensorBase)
+        like = edge._array if leaf else edge
         if create_graph:
-            gi = gi if isinstance(gi, TensorBase) else wrap(gi)
-            if gi._array.shape != array.shape or gi._array.dtype != array.dtype:
-                gi = fit(gi, array, node, i)
+            if not isinstance(gi, TensorBase):
+                gi = wrap(gi)
+            if gi._array.shape != like.shape or gi._array.dtype != like.dtype:
+                gi = fit(gi, like, node, i)
         else:
-            if gi.__class__ is not np.ndarray:
+            if gi.__class__ is not ndarray:
                 gi = np.asarray(gi)
-            if gi.shape != array.shape or gi.dtype != array.dtype:
-                gi = fit(gi, array, node, i)
-            # A leaf's gradient is the user's to change: it must not share memory with anything else.
-            if leaf and (gi is g or gi.base is not None or any(gi is s for s in saved[0 if row.joint else i] or ())):
-                gi = gi.copy()
+            if gi.shape != like.shape or (gi.dtype is not like.dtype and gi.dtype != like.dtype):
+                gi = fit(gi, like, node, i)
+            if leaf:
+                # A leaf's gradient is the user's to change: it must not share memory with anything else.
+                alias = gi is g or gi.base is not None
+                for value in kept or ():
+                    alias = alias or value is gi
+                if alias:
+                    gi = gi.copy()
         before = pending.get(edge)
         pending[edge] = gi if before is None else before + gi
 
@@ -159,12 +170,12 @@ def as_tensors(node: Node, i: int) -> list[Any]:
 def _restore(node: Node, value: Any, source: Any) -> Any:
     kind, k = source or (None, 0)
     if kind == "operand":
-        return _attach(value, node.edges[k], node.counters[k + 1])
+        return _attach(value, node.edges[k], node.counters[k])
     if kind == "operands":
-        return tuple(_attach(v, node.edges[k + j], node.counters[k + j + 1]) for j, v in enumerate(value))
+        return tuple(_attach(v, node.edges[k + j], node.counters[k + j]) for j, v in enumerate(value))
     if kind == "output" and isinstance(value, np.ndarray):
         t = wrap(value, node if k == 0 else None)
-        t._version = node.counters[0]
+        t._version = node.counters[-1]
         return t
     return value
 
@@ -194,7 +205,7 @@ def _check_versions(node: Node) -> None:
             kind, k = source
             many = range(k, len(node.edges)) if kind == "operands" else (k,)
             for j in many:
-                c = 0 if kind == "output" else j + 1
+                c = -1 if kind == "output" else j
                 if node.counters[c][0] != node.versions[c]:
                     saved = value[j - k] if kind == "operands" else value
                     _raise_modified(node, kind, j, saved, node.counters[c], node.versions[c])
@@ -240,8 +251,8 @@ def _accumulate(leaf: TensorBase, g: Any) -> None:
     elif leaf._grad is None:
         leaf._grad = wrap(g)
     else:
-        leaf._grad._array += g
-        leaf._grad._version[0] += 1
+        np.add(leaf._grad._array, g, out=leaf._grad._array)
+        written(leaf._grad)
     if leaf._accumulated:
         for hook in list(leaf._accumulated.values()):
             hook(leaf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Array
-from ..op import TensorBase, edge_of, follow, mode, op, record, refresh, sample, user_location, wrap
+from ..op import TensorBase, edge_of, follow, mode, op, record, refresh, sample, user_location, wrap, written
 from .broadcast import expand_row
 from .index import basic_view, index_row, split
 from .shape import clone_row, reshape, to
@@ -101,8 +101,7 @@ def store(x: Any, y: Any, name: str) -> Any:
     if node is not None:
         _keep_old(node, x, y)
     np.copyto(target, value, casting="unsafe")
-    x._version[0] += 1
-    x._version[2] = user_location(2)
+    written(x, user_location(2))
     if mode.grad:
         _rebase(x, y)
     return x
@@ -116,7 +115,7 @@ def _keep_old(node: Any, x: Any, y: Any) -> None:
             old = x._array.copy() if old is None else old
             node.saved[i] = tuple(old if v is x._array else v for v in values)
     if old is not None:
-        node.counters = [node.counters[0], *([0, 0, None] if c is x._version else c for c in node.counters[1:])]
+        node.counters = [*([0, 0, None] if c is x._version else c for c in node.counters[:-1]), node.counters[-1]]
         node.versions = [c[0] for c in node.counters]
 
 
