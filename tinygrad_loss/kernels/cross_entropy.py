@@ -40,7 +40,7 @@ def _cross_entropy(
             if t < 0 or t >= n:
                 bad = r if bad < 0 else bad
                 continue
-            m, whole = high[r], scalar.log1p(rest[r])
+            m, whole = high[r], scalar.log1p_64(rest[r])
             w = np.float64(weight[t]) if weighted else 1.0
             norm[r] = w
             value = 0.0 if w == 0.0 else w * (whole + (m - x[r, t]))

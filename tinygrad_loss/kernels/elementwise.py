@@ -91,7 +91,7 @@ def _exp(x: Array) -> None:
 @jit
 def _log(x: Array) -> None:
     for i in range(x.size):
-        x[i] = scalar.log64(x[i])
+        x[i] = scalar.log(x[i])
 
 
 @jit
@@ -134,8 +134,8 @@ def _relu(x: Array) -> None:
 @jit
 def _softplus(x: Array, beta: float, threshold: float) -> None:
     for i in range(x.size):
-        z = x[i] * beta
-        y = scalar.tail(z)
+        z = np.float64(x[i]) * beta
+        y = scalar.tail32(z) if x.itemsize == 4 else scalar.tail64(z)
         x[i] = x[i] if z > threshold else (y + z if z > 0.0 else y) / beta
 
 
@@ -201,7 +201,7 @@ def _logaddexp(a: Array, b: Array) -> None:
         x, y = np.float64(a[i]), np.float64(b[i])
         high = y if y > x else x
         d = 0.0 if x == y else x - y  # inf - inf
-        a[i] = high + scalar.log1p(scalar.exp64(-abs(d)))
+        a[i] = high + scalar.tail64(d)
 
 
 @jit
@@ -228,7 +228,6 @@ sigmoid_grad = _gradient(_sigmoid_grad, "sigmoid_grad", "g y (1 - y), from the o
 sigmoid_grad_x = _gradient(_sigmoid_grad_x, "sigmoid_grad_x", "g s(x) s(-x), from the input: exact in both tails.")
 tanh_grad = _gradient(_tanh_grad, "tanh_grad", "g (1 - y**2), from the output y.")
 logsigmoid_grad = _gradient(_logsigmoid_grad, "logsigmoid_grad", "g s(-x), from the input.")
-softplus_grad = _gradient(_softplus_grad, "softplus_grad", "g s(beta x), or g where beta x > threshold.")
 relu_grad = _gradient(_relu_grad, "relu_grad", "0 where y <= 0, else g: g passes where y is NaN.")
 elu_grad = _gradient(_elu_grad, "elu_grad", "g alpha e**x where x <= 0, else g, from the input.")
 
@@ -236,9 +235,22 @@ elu_grad = _gradient(_elu_grad, "elu_grad", "g alpha e**x where x <= 0, else g, 
 def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + e**(beta x)) / beta; x itself where beta x > threshold."""
     out = np.array(x, order="C")
-    flat = out.ravel()
-    parallel(lambda a, b: _softplus(flat[a:b], float(beta), float(threshold)), flat.size, CHUNK)
+    flat, scale, limit = out.ravel(), float(beta), _limit(threshold)
+    parallel(lambda a, b: _softplus(flat[a:b], scale, limit), flat.size, CHUNK)
     return out
+
+
+def softplus_grad(g: Array, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """g s(beta x), or g where beta x > threshold."""
+    out = np.array(g, order="C")
+    flat, saved, scale, limit = out.ravel(), np.asarray(x).ravel(), float(beta), _limit(threshold)
+    parallel(lambda a, b: _softplus_grad(flat[a:b], saved[a:b], scale, limit), flat.size, CHUNK)
+    return out
+
+
+def _limit(threshold: float) -> float:
+    """PyTorch's default only guards against an overflow that cannot happen here, and would cost float64 7 digits."""
+    return np.inf if threshold >= 20.0 else float(threshold)
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:

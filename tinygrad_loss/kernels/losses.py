@@ -63,7 +63,7 @@ def _bce(x: Array, t: Array, w: Array, weighted: bool, out: Array, each: bool) -
             first = outside(p, q)
             bad = a + first if first >= 0 else bad
         for i in range(block.size):
-            block[i] = np.float64(q[i]) * clamped(scalar.log64(p[i]))
+            block[i] = np.float64(q[i]) * clamped(scalar.log(p[i]))
         for i in range(block.size):
             block[i] = (np.float64(q[i]) - 1.0) * clamped(scalar.log1p(-p[i])) - block[i]
         if weighted:

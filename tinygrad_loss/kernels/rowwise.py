@@ -101,7 +101,7 @@ def _logsumexp(x: Array, out: Array) -> None:
             if abs(m) == np.inf:
                 out[r] = np.nan if has_nan(x, r) else m
             else:
-                out[r] = m + scalar.log1p(rest[r])
+                out[r] = m + scalar.log1p_64(rest[r])
 
 
 @jit
@@ -128,7 +128,7 @@ def _log_softmax(x: Array, out: Array) -> None:
         last = min(first + step, rows)
         row_pieces(x, first, last, exps, high, rest)
         for r in range(first, last):
-            whole = scalar.log1p(rest[r])
+            whole = scalar.log1p_64(rest[r])
             for j in range(n):
                 out[r, j] = (np.float64(x[r, j]) - high[r]) - whole
 
