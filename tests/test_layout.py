@@ -29,6 +29,7 @@ ROOMS = [
     "printing",
     "tensor",
     "tape",
+    "torch_archive",
     "serialization",
     "nn",
     "optim",

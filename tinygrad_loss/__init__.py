@@ -39,6 +39,7 @@ from .ops.linalg import matmul
 from .ops.reduce import *
 from .ops.shape import cat, flatten, permute, reshape, squeeze, stack, t, transpose, unsqueeze
 from .printing import get_printoptions, printoptions, set_printoptions
+from .serialization import load, save
 from .random import Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 
 __version__ = "0.1.0"
