@@ -1,15 +1,19 @@
 """One pass over a whole parameter group, in the order of arithmetic of PyTorch's single-tensor optimizers.
 
 A group arrives as a table of addresses, one row for each parameter: Numba's lists are slow to pass, and a tuple of
-arrays would compile anew for every model. The caller vouches for the arrays: alive, C-contiguous, of `like`'s dtype and
-of the given size. fma() stands where PyTorch's vectorized kernels round once.
+arrays would compile anew for every model. Its columns are the number of elements, then the addresses of parameter and
+gradient, then whether the state holds nothing yet, then the addresses of the state as each kernel names it, 0 for what
+it will not read. The caller vouches for the arrays: alive, C-contiguous, of `like`'s dtype (steps: of `count`'s) and of
+that size. fma() stands where PyTorch's vectorized kernels round once.
 """
 
 import numpy as np
 
-from .jit import Array, fma, jit, view
+from .jit import Array, fma, inline, jit, view
 
-__all__ = ["adam", "address", "sgd"]
+__all__ = ["COLUMNS", "adam", "address", "sgd"]
+
+COLUMNS = 4  # before those of the state
 
 
 @jit
@@ -18,12 +22,30 @@ def address(array: Array) -> int:
     return array.ctypes.data
 
 
+@inline
+def slope(p: float, g: float, decay: float, maximize: bool) -> float:
+    """The direction to descend in: the gradient, or against it, with the pull of weight decay."""
+    d = -g if maximize else g
+    return fma(p, decay, d) if decay != 0.0 else d
+
+
+@inline
+def mean(m: float, d: float, c1: float, b1: float) -> float:
+    """m * b1 + d * c1, as PyTorch's lerp computes it: from whichever end is nearer."""
+    return fma(c1, d - m, m) if c1 < 0.5 else fma(-b1, d - m, d)
+
+
+@inline
+def mean_square(v: float, d: float, b2: float, c2: float) -> float:
+    """v * b2 + d**2 * c2."""
+    return fma(c2 * d, d, v * b2)
+
+
 @jit
 def sgd(
     like: Array,
+    count: Array,
     table: Array,
-    sizes: Array,
-    first: Array,
     lr: float,
     momentum: float,
     dampening: float,
@@ -31,35 +53,28 @@ def sgd(
     nesterov: bool,
     maximize: bool,
 ) -> None:
-    """Stochastic gradient descent; table (n, 3) holds parameter, gradient, momentum buffer (0 without momentum).
-
-    first[i] tells that the i-th buffer holds nothing yet; it is cleared here.
-    """
+    """Stochastic gradient descent; state: momentum buffer (with momentum only)."""
     kind = like.dtype.type
     rate, mu, damp, decay = kind(-lr), kind(momentum), kind(1.0 - dampening), kind(weight_decay)
-    for k in range(sizes.size):
-        n = sizes[k]
-        p, g = view(table[k, 0], n, like), view(table[k, 1], n, like)
-        b = view(table[k, 2], n if momentum != 0.0 else 0, like)
-        start = first[k]
+    for k in range(table.shape[0]):
+        n, start = table[k, 0], table[k, 3] != 0
+        p, g = view(table[k, 1], n, like), view(table[k, 2], n, like)
+        b = view(table[k, 4], n if momentum != 0.0 else 0, like)
         for i in range(n):
-            d = -g[i] if maximize else g[i]
-            if weight_decay != 0.0:
-                d = fma(p[i], decay, d)
+            d = slope(p[i], g[i], decay, maximize)
             if momentum != 0.0:
                 m = d if start else fma(d, damp, b[i] * mu)
                 b[i] = m
                 d = fma(m, mu, d) if nesterov else m
             p[i] = fma(d, rate, p[i])
-        first[k] = False
+        table[k, 3] = 0
 
 
 @jit
 def adam(
     like: Array,
+    count: Array,
     table: Array,
-    sizes: Array,
-    steps: Array,
     lr: float,
     beta1: float,
     beta2: float,
@@ -69,36 +84,26 @@ def adam(
     maximize: bool,
     decoupled: bool,
 ) -> None:
-    """Adam, or AdamW where `decoupled`; table (n, 5) holds parameter, gradient, both averages, largest second one.
-
-    steps[i] counts the i-th parameter's steps and is raised here. The fifth column is read with amsgrad only.
-    """
+    """Adam, or AdamW where `decoupled`; state: step, both averages, largest second one (with amsgrad only)."""
     kind = like.dtype.type
-    b1, b2, c1, c2 = kind(1.0 - beta1), kind(beta2), kind(beta1), kind(1.0 - beta2)
-    epsilon, decay, shrink = kind(eps), kind(weight_decay), kind(1.0 - lr * weight_decay)
-    for k in range(sizes.size):
-        n = sizes[k]
-        steps[k] += 1
-        step = np.float64(steps[k])
+    c1, b1, b2, c2 = kind(1.0 - beta1), kind(beta1), kind(beta2), kind(1.0 - beta2)
+    epsilon, shrink = kind(eps), kind(1.0 - lr * weight_decay if decoupled else 1.0)
+    decay = kind(0.0 if decoupled else weight_decay)
+    for k in range(table.shape[0]):
+        n = table[k, 0]
+        steps = view(table[k, 4], 1, count)
+        steps[0] += 1
+        step = np.float64(steps[0])
         size = kind(-(lr / (1.0 - beta1**step)))
         root = kind(np.sqrt(1.0 - beta2**step))
-        p, g = view(table[k, 0], n, like), view(table[k, 1], n, like)
-        m, v = view(table[k, 2], n, like), view(table[k, 3], n, like)
-        top = view(table[k, 4], n if amsgrad else 0, like)
+        p, g = view(table[k, 1], n, like), view(table[k, 2], n, like)
+        m, v = view(table[k, 5], n, like), view(table[k, 6], n, like)
+        top = view(table[k, 7], n if amsgrad else 0, like)
         for i in range(n):
-            w = p[i]
-            d = -g[i] if maximize else g[i]
-            if weight_decay != 0.0:
-                if decoupled:
-                    w = w * shrink
-                else:
-                    d = fma(w, decay, d)
-            # lerp: from whichever end is nearer
-            a = fma(b1, d - m[i], m[i]) if b1 < 0.5 else fma(-c1, d - m[i], d)
-            s = fma(c2 * d, d, v[i] * b2)
-            m[i] = a
-            v[i] = s
+            d = slope(p[i], g[i], decay, maximize)
+            a, s = mean(m[i], d, c1, b1), mean_square(v[i], d, b2, c2)
+            m[i], v[i] = a, s
             if amsgrad:
                 s = s if s > top[i] or s != s else top[i]
                 top[i] = s
-            p[i] = w + size * a / (np.sqrt(s) / root + epsilon)
+            p[i] = p[i] * shrink + size * a / (np.sqrt(s) / root + epsilon)
