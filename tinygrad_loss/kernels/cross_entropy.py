@@ -11,7 +11,7 @@ import numpy as np
 from . import scalar
 from .dense import exact_sum, sum_
 from .jit import Array, jit
-from .rowwise import BLOCK, row_pieces
+from .rowwise import BLOCK, lost_in, row_pieces
 from .threads import parallel
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad"]
@@ -30,7 +30,7 @@ def _cross_entropy(
     bad = -1
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, exps, high, rest)
+        row_pieces(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             t = target[r]
             loss[r] = 0.0
@@ -80,7 +80,7 @@ def _cross_entropy_grad(
                 out[r, j] = all_terms * scalar.exp_coarse(np.float64(x[r, j]) - m)
         else:
             for j in range(n):
-                out[r, j] = all_terms * scalar.exp64(x[r, j] - m)
+                out[r, j] = all_terms * scalar.exp_sum(x[r, j] - m, lost_in(x[r, j], m))
         if smoothing > 0.0:
             for j in range(n):
                 out[r, j] -= smoothing / n * factor * (np.float64(weight[j]) if weighted else 1.0)

@@ -45,37 +45,44 @@ def sum_and_ties(exps: Array) -> tuple[float, float]:
 
 
 @inline
-def restore(x: Array, r: int, m: float, row: Array) -> None:
-    """Put back what x - m lost to rounding, which e**(x - m) magnifies by |x - m| (TwoDiff, Knuth)."""
-    for j in range(row.size):
-        d = x[r, j] - m
-        back = d - x[r, j]
-        lost = (x[r, j] - (d - back)) - (m + back)
-        row[j] += row[j] * lost if abs(lost) < 1.0 else 0.0
+def lost_in(x: float, m: float) -> float:
+    """What x - m lost to rounding (TwoDiff, Knuth); 0 for infinities."""
+    d = x - m
+    back = d - x
+    lost = (x - (d - back)) - (m + back)
+    return lost if abs(lost) < 1.0 else 0.0
 
 
 @inline
-def row_pieces(x: Array, first: int, last: int, exps: Array, high: Array, rest: Array) -> None:
-    """For rows first to last: e**(x - m) one row after the other, m, and the sum of these without one that is 1."""
+def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: Array, rest: Array) -> None:
+    """For rows first to last: e**(x - m) one row after the other, m, and the sum of these without one that is 1.
+
+    For float32 the exponentials have 28 bits, unless `exact`.
+    """
     n = x.shape[1]
+    lost = np.empty(exps.size if x.itemsize == 8 else 0)
     for r in range(first, last):
         m = largest(x, r)
         high[r] = m
         row = exps[(r - first) * n : (r - first + 1) * n]
         for j in range(n):
             row[j] = np.float64(x[r, j]) - m
-    if x.itemsize == 4:
+        if x.itemsize == 8:
+            less = lost[(r - first) * n : (r - first + 1) * n]
+            for j in range(n):
+                less[j] = lost_in(x[r, j], m)
+    if x.itemsize == 8:
         for i in range((last - first) * n):
-            exps[i] = scalar.exp_coarse(exps[i])
-    else:
+            exps[i] = scalar.exp_sum(exps[i], lost[i])
+    elif exact:
         for i in range((last - first) * n):
             exps[i] = scalar.exp64(exps[i])
+    else:
+        for i in range((last - first) * n):
+            exps[i] = scalar.exp_coarse(exps[i])
     for r in range(first, last):
         # a view, since an index like r * n + j might be negative for all that Numba knows: LLVM would then gather
-        row = exps[(r - first) * n : (r - first + 1) * n]
-        if x.itemsize == 8:
-            restore(x, r, high[r], row)
-        s, ties = sum_and_ties(row)
+        s, ties = sum_and_ties(exps[(r - first) * n : (r - first + 1) * n])
         rest[r] = s + (ties - 1.0)
 
 
@@ -95,7 +102,8 @@ def _logsumexp(x: Array, out: Array) -> None:
     exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, exps, high, rest)
+        # m + log(1 + rest) may cancel down to the last bits of a float32
+        row_pieces(x, first, last, True, exps, high, rest)
         for r in range(first, last):
             m = high[r]
             if abs(m) == np.inf:
@@ -111,7 +119,7 @@ def _softmax(x: Array, out: Array) -> None:
     exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, exps, high, rest)
+        row_pieces(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             row = exps[(r - first) * n : (r - first + 1) * n]
             scale = 1.0 / (1.0 + rest[r])
@@ -126,11 +134,15 @@ def _log_softmax(x: Array, out: Array) -> None:
     exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, exps, high, rest)
+        row_pieces(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             whole = scalar.log1p_64(rest[r])
-            for j in range(n):
-                out[r, j] = (np.float64(x[r, j]) - high[r]) - whole
+            if x.itemsize == 4:
+                for j in range(n):
+                    out[r, j] = (np.float64(x[r, j]) - high[r]) - whole
+            else:
+                for j in range(n):
+                    out[r, j] = (x[r, j] - high[r]) + (lost_in(x[r, j], high[r]) - whole)
 
 
 @jit

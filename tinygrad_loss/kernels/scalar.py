@@ -78,29 +78,25 @@ def sigmoid32(x: Single) -> Single:
 
 
 @inline
-def reduce64(x: float) -> tuple[float, float, float]:
-    """(r, low, high) with e**x = e**r * low * high, |r| <= ln(2) / 2, both factors powers of two."""
+def reduce64(x: float, more: float) -> tuple[float, float, float]:
+    """(u, low, high) with e**(x + more) = (1 + u) * low * high, both factors powers of two, |more| < ulp(x)."""
     x = -746.0 if x < -746.0 else x
     x = 710.0 if x > 710.0 else x
     t = x * LOG2_E + ROUND
     n = t - ROUND
-    r = (x - n * LN2_HI) - n * LN2_LO
+    near = x - n * LN2_HI
+    r = near - n * LN2_LO
+    lost = (near - r) - n * LN2_LO + more
+    q = 2.7557233524209914e-07 + r * (2.5112240342566263e-08 + r * 2.0926894364700284e-09)
+    q = 2.4801587373539667e-05 + r * (2.7557234235187413e-06 + r * q)
+    q = 0.001388888888885855 + r * (0.0001984126989706077 + r * q)
+    q = 0.5 + r * (0.16666666666666685 + r * (0.04166666666666673 + r * (0.008333333333316737 + r * q)))
     k = bits(t) - ROUND_BITS
     half = k >> 1
     low = from_bits(np.int64((half + 1023) << 52))
     high = from_bits(np.int64((k - half + 1023) << 52))
-    return r, low, high
-
-
-@inline
-def expm1_core(r: float) -> float:
-    """e**r - 1 for |r| <= ln(2) / 2."""
-    q = 2.7557233524209914e-07 + r * (2.5112240342566263e-08 + r * 2.0926894364700284e-09)
-    q = 0.001388888888885855 + r * (
-        0.0001984126989706077 + r * (2.4801587373539667e-05 + r * (2.7557234235187413e-06 + r * q))
-    )
-    q = 0.5 + r * (0.16666666666666685 + r * (0.04166666666666673 + r * (0.008333333333316737 + r * q)))
-    return r + r * r * q
+    q = r * r * q
+    return r + (q + (lost + lost * (r + q))), low, high
 
 
 @inline
@@ -132,21 +128,26 @@ def exp_and_expm1_coarse(x: float) -> tuple[float, float]:
 
 
 @inline
+def exp_sum(x: float, more: float) -> float:
+    """e**(x + more), |more| < ulp(x): what a rounding lost counts, since the exponential magnifies it by |x|."""
+    u, low, high = reduce64(x, more)
+    return (1.0 + u) * low * high
+
+
+@inline
 def exp64(x: float) -> float:
     """e**x."""
-    r, low, high = reduce64(np.float64(x))
-    return (1.0 + expm1_core(r)) * low * high
+    return exp_sum(np.float64(x), 0.0)
 
 
 @inline
 def exp_and_expm1(x: float) -> tuple[float, float]:
     """(e**x, e**x - 1), both exact to about 1 ULP, for one range reduction."""
     x = np.float64(x)
-    r, low, high = reduce64(x)
-    p = expm1_core(r)
+    u, low, high = reduce64(x, 0.0)
     scale = low * high  # overflows from x = 709.4 on: the product below does not
-    shifted = (scale - 1.0) + scale * p
-    e = (1.0 + p) * low * high
+    shifted = (scale - 1.0) + scale * u
+    e = (1.0 + u) * low * high
     shifted = e - 1.0 if x > 30.0 else shifted
     # 2**n - 1 is exact, and x itself is the answer where its square vanishes (it keeps -0 and subnormals)
     return e, x if abs(x) < 1e-17 else shifted
