@@ -227,7 +227,7 @@ class Row:
         promote: str | None,
         view: bool,
         outputs: tuple[str, ...],
-        grad_name: str | None,
+        grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None,
     ) -> None:
         code = getattr(forward, "__code__", None)
         self.operands: tuple[str, ...]
@@ -255,10 +255,18 @@ class Row:
         self.sources = [sources for _, sources in compiled]
         self.keeps = any(source is not None for sources in self.sources for source in sources)
         self.call: Callable[..., Any]
-        title = grad_name or "".join(part.capitalize() for part in name.strip("_").split("_")) + "Backward0"
-        self.node_type: type[Node] = type(title, (Node,), {"__slots__": (), "row": self, "__doc__": Node.__doc__})
+        self.node_types: dict[str, type[Node]] = {}
+        self.title = grad_name if callable(grad_name) else None
+        given = grad_name if isinstance(grad_name, str) else None
+        self.node_type = self.named(given or "".join(part.capitalize() for part in name.strip("_").split("_")) + "Backward0")
         # Kernels raise no floating point warnings; NumPy's functions do.
         self.quiet = getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
+
+    def named(self, title: str) -> type[Node]:
+        """The class of this row's nodes that has this name."""
+        if title not in self.node_types:
+            self.node_types[title] = type(title, (Node,), {"__slots__": (), "row": self, "__doc__": Node.__doc__})
+        return self.node_types[title]
 
     def _picker(self, rule: Rule) -> tuple[Callable[[Any, Any, Any], tuple[Any, ...]], list[Any]]:
         """Compile a rule's save list into one function, so that recording costs one call; and say where each is from.
@@ -318,14 +326,17 @@ def op(
     promote: str | None = None,
     view: bool = False,
     outputs: tuple[str, ...] = ("y",),
-    grad_name: str | None = None,
+    grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None = None,
+    tensors: int = 0,
+    doc: str | None = None,
 ) -> Any:
     """Define an op and return the function that calls it.
 
     Parameters
     ----------
     name : str
-        Its name; ``mul`` is recorded as ``MulBackward0`` unless ``grad_name`` says otherwise.
+        Its name; ``mul`` is recorded as ``MulBackward0`` unless ``grad_name`` says otherwise, which may be a function
+        of the operands and parameters: PyTorch has several names for some ops.
     forward : callable
         ndarrays in, ndarray out (a tuple where ``outputs`` names several; the first is differentiable).
     vjp : callable, or tuple of callable or None
@@ -340,14 +351,19 @@ def op(
         Bring operands to one dtype as PyTorch does; "float" also turns integers into the default float.
     view : bool
         Whether the result shares the operand's storage.
+    tensors : int
+        How many of the first operands may not be Python numbers, where PyTorch's function takes none.
+    doc : str
+        The docstring of a row that is itself a public function.
     """
     row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, grad_name)
     if name in ROWS:
         raise ValueError(f"there is an op {name!r} already")
     ROWS[name] = row
     simple = len(row.operands) == 1 and not row.params and not row.variadic and not view and len(outputs) == 1
-    row.call = call = _unary(row) if simple and promote == "float" and row.quiet else _general(row)
+    row.call = call = _unary(row) if simple and promote == "float" and row.quiet else _general(row, tensors)
     call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
     call.row = row  # type: ignore[attr-defined]
     return call
 
@@ -356,7 +372,8 @@ def _unary(row: Row) -> Callable[..., Any]:
     """The call of a kernel of one operand: what ``_general`` does, without its loops (students' tensors are small)."""
     forward = row.forward
 
-    def call(x: Any) -> Any:
+    def call(input: Any) -> Any:
+        x = input  # PyTorch's name of it
         if not isinstance(x, TensorBase):
             return raw(row, (x,), {})
         array = x._array
@@ -373,13 +390,16 @@ def _unary(row: Row) -> Callable[..., Any]:
     return call
 
 
-def _general(row: Row) -> Callable[..., Any]:
+def _general(row: Row, strict: int) -> Callable[..., Any]:
     """The call of any row: tell Tensors from constants, promote, compute, record."""
     promote, forward, quiet = row.promote, row.forward, row.quiet
     plain = len(row.outputs) == 1 and not row.view
+    takes_params = bool(row.params)
     ndarray = np.ndarray
 
     def call(*operands: Any, **params: Any) -> Any:
+        if params and not takes_params:
+            operands, params = _by_name(row, operands, params), {}
         for x in operands:
             if isinstance(x, TensorBase):
                 break
@@ -413,6 +433,11 @@ def _general(row: Row) -> Callable[..., Any]:
                 if x.__class__ is not float and x.__class__ is not int and x is not None:
                     x = _constant(row, x)
                     unequal = True
+                if len(arrays) < strict and x.__class__ is not ndarray:
+                    raise TypeError(
+                        f"{row.name}(): argument {len(arrays) + 1} must be Tensor, not {type(x).__name__}; "
+                        f"write tensor({x!r:.40})"
+                    )
                 arrays.append(x)
                 edges.append(None)
                 counters.append(_CONSTANT)
@@ -427,6 +452,17 @@ def _general(row: Row) -> Callable[..., Any]:
 
 
 _CONSTANT = [0, 0, None]
+
+
+def _by_name(row: Row, operands: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """Put operands that were given as ``input=`` and ``other=`` into their places."""
+    names = ("input", "other")[: len(row.operands)]
+    for name in names[len(operands) :]:
+        if name in named:
+            operands = (*operands, named.pop(name))
+    if named or len(operands) != len(names):
+        raise TypeError(f"{row.name}() takes {' and '.join(names)}, got {len(operands)} of them and {sorted(named)}")
+    return operands
 
 
 def _constant(row: Row, x: Any) -> Any:
@@ -521,7 +557,7 @@ def record(
             i += 1
     if not tracked:
         return None
-    node: Node = _new(row.node_type)
+    node: Node = _new(row.node_type if row.title is None else row.named(row.title(arrays, params)))
     node.seq = _next_seq()
     node.edges = tuple(edges)
     node.saved = saved
