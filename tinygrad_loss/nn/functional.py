@@ -1,0 +1,92 @@
+"""The functions behind the layers, under the names of ``torch.nn.functional``."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ..ops import activation
+from ..ops.activation import elu as _elu
+from ..ops.activation import logsigmoid, sigmoid, softplus, tanh
+from ..ops.inplace import inplace as _in_place
+from ..ops.linalg import linear
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "elu",
+    "elu_",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "relu",
+    "relu_",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+relu_ = _in_place(activation.relu, "relu_")
+elu_ = _in_place(_elu, "elu_")
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """Return max(x, 0).
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.functional.relu(tg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return (relu_ if inplace else activation.relu)(input)  # type: ignore[no-any-return]
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """Return x where x > 0, else alpha (exp(x) - 1).
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.functional.elu(tg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
+    return (elu_ if inplace else _elu)(input, alpha)
+
+
+def _chosen_dim(input: Tensor, dim: int | None, name: str, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    chosen = 0 if input.ndim in (0, 1, 3) else 1
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument; "
+        f"now it is dim={chosen} of shape {list(input.shape)}.",
+        stacklevel=stacklevel,
+    )
+    return chosen
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return exp(x_i) / sum_j exp(x_j) along ``dim``.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.functional.softmax(tg.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([0.0900, 0.2447, 0.6652])
+    """
+    return activation.softmax(input, _chosen_dim(input, dim, "softmax", _stacklevel), dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return x - logsumexp(x) along ``dim``.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.functional.log_softmax(tg.tensor([20.0, 0.0]), dim=0)
+    tensor([-2.0612e-09, -2.0000e+01])
+    """
+    return activation.log_softmax(input, _chosen_dim(input, dim, "log_softmax", _stacklevel), dtype)
