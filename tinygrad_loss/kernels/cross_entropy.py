@@ -129,7 +129,14 @@ def _rows(x: Array) -> Array:
     """(N, C, L) as contiguous rows (N L, C)."""
     n, c, length = x.shape
     rows = x.reshape(n, c) if length == 1 else x.transpose(0, 2, 1).reshape(n * length, c)
-    return rows if rows.flags.c_contiguous else rows.copy()
+    return rows if rows.flags.carray else rows.copy()
+
+
+def _weights(weight: Array | None, x: Array) -> Array:
+    """The class weights as a kernel takes them; one that is not used must have the same type."""
+    if weight is None:
+        return np.empty(0, x.dtype)
+    return weight if weight.flags.carray else weight.copy()
 
 
 def _reduced(
@@ -155,7 +162,7 @@ def cross_entropy(
     # four numbers a row: loss, its weight in the mean, largest logit, sum of the other exponentials
     table = np.empty((4, rows))
     loss, norm, high, rest = table
-    w, settings = flat[0] if weight is None else weight, (weight is not None, ignore_index, float(label_smoothing))
+    w, settings = _weights(weight, x), (weight is not None, ignore_index, float(label_smoothing))
     if rows * n <= GRAIN:
         total, divisor, bad = _cross_entropy(flat, t, w, *settings, loss, norm, high, rest)
     else:
@@ -175,15 +182,18 @@ def cross_entropy(
 
 def cross_entropy_grad(
     g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str,
-    saved: tuple[Array, float],
+    saved: tuple[Array | None, float],
 ) -> Array:  # fmt: skip
     """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be checked ones."""
-    (high, rest), divisor = saved
+    pieces, divisor = saved
+    if pieces is None:
+        pieces = cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)[2][0]
+    high, rest = pieces
     flat, t, incoming = _rows(x), target.ravel(), g.ravel()
     rows, n = flat.shape
     out = np.empty(flat.shape, flat.dtype)
-    each, scale = reduction == "none", 1.0 / divisor if divisor else np.nan
-    w, settings = flat[0] if weight is None else weight, (weight is not None, ignore_index, float(label_smoothing))
+    each, scale = g.size > 1, 1.0 / divisor if divisor else np.nan
+    w, settings = _weights(weight, x), (weight is not None, ignore_index, float(label_smoothing))
 
     def run(a: int, b: int) -> None:
         part = incoming[a:b] if each else incoming
@@ -203,7 +213,7 @@ def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduct
     """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
     x, t = np.ascontiguousarray(x), np.ascontiguousarray(target)
     table = np.empty((2, *t.shape))
-    w = np.empty(0, x.dtype) if weight is None else weight
+    w = _weights(weight, x)
     total, divisor, bad = _nll(x, t, w, weight is not None, ignore_index, table[0], table[1])
     value, divisor = _reduced(total, divisor, table[0], t.shape, x.dtype, reduction)
     return value, bad, divisor
@@ -214,8 +224,8 @@ def nll_grad(
 ) -> Array:
     """The gradient with respect to x (N, C, L): -weight g / divisor at the targets, 0 elsewhere."""
     out = np.zeros(x.shape, x.dtype)
-    each, scale = reduction == "none", 1.0 / divisor if divisor else np.nan
-    w = np.empty(0, x.dtype) if weight is None else weight
+    each, scale = g.size > 1, 1.0 / divisor if divisor else np.nan
+    w = _weights(weight, x)
     t = np.ascontiguousarray(target)
     _nll_grad(g.ravel(), each, scale, t, w, weight is not None, ignore_index, out)
     return out

@@ -146,7 +146,10 @@ def _bce_logits_grad(
 
 
 def _flat(x: Any) -> Array:
-    return x.ravel() if type(x) is ndarray else np.asarray(x).ravel()
+    """x in one dimension; copied where a kernel would be compiled anew for its layout or for being read-only."""
+    if type(x) is not ndarray:
+        x = np.asarray(x)
+    return x.ravel() if x.flags.carray else x.flatten()  # type: ignore[no-any-return]
 
 
 def bce(x: Array, t: Array, weight: Array | None, reduction: str) -> tuple[Array, int]:

@@ -122,9 +122,14 @@ def _softmax(x: Array, out: Array) -> None:
         row_pieces(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             row = exps[(r - first) * n : (r - first + 1) * n]
-            scale = 1.0 / (1.0 + rest[r])
-            for j in range(n):
-                out[r, j] = row[j] * scale
+            whole = 1.0 + rest[r]
+            if x.itemsize == 4:
+                scale = 1.0 / whole
+                for j in range(n):
+                    out[r, j] = row[j] * scale
+            else:
+                for j in range(n):
+                    out[r, j] = row[j] / whole
 
 
 @jit
@@ -197,7 +202,7 @@ def _rows(x: Array, dim: int) -> tuple[Array, tuple[int, ...]]:
     """x as contiguous rows along `dim`, and the shape those rows have with `dim` last."""
     if type(x) is not ndarray:
         x = np.asarray(x)
-    if dim != -1 and dim != x.ndim - 1:
+    if x.ndim > 1 and dim != -1 and dim != x.ndim - 1:
         x = np.moveaxis(x, dim, -1)
     shape = x.shape or (1,)
     return x.reshape(x.size // shape[-1] if shape[-1] else 0, shape[-1]), shape
@@ -205,7 +210,7 @@ def _rows(x: Array, dim: int) -> tuple[Array, tuple[int, ...]]:
 
 def _back(rows: Array, shape: tuple[int, ...], x: Array, dim: int) -> Array:
     """Rows along `dim` in x's shape again."""
-    if dim == -1 or dim >= x.ndim - 1:
+    if x.ndim < 2 or dim == -1 or dim == x.ndim - 1:
         return rows.reshape(x.shape)
     return np.ascontiguousarray(np.moveaxis(rows.reshape(shape), -1, dim))
 
@@ -230,7 +235,8 @@ def _same_shape(kernel: Any, dim: int, *inputs: Array) -> Array:
 
 
 def _contiguous(x: Array) -> Array:
-    return x if x.flags.c_contiguous else x.copy()
+    """x, or a copy where a kernel would be compiled anew for its layout or for being read-only."""
+    return x if x.flags.carray else x.copy()
 
 
 def logsumexp(x: Array, dim: int) -> Array:

@@ -20,8 +20,8 @@ ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer 
 ROUND_BITS = 0x4338000000000000
 
 LOG2_E_32 = np.float32(LOG2_E)
-LN2_HI_32 = np.float32(0.69287109375)
-LN2_LO_32 = np.float32(0.0002760868228506297)
+LN2_HI_32 = np.float32(0.693145751953125)  # 16 bits
+LN2_LO_32 = np.float32(1.428606765330187e-06)
 ROUND_32 = np.float32(12582912.0)  # 1.5 * 2**23
 ROUND_BITS_32 = np.int32(0x4B400000)
 ONE_32 = np.float32(1)
@@ -35,13 +35,18 @@ LOWEST_32, HIGHEST_32 = np.float32(-104), np.float32(89)
 
 
 @inline
-def reduce32(x: Single) -> tuple[Single, Bits]:
-    """(u, k) with e**x = (1 + u) * 2**k; k carries the bits of ROUND_32, which a shift by 23 drops."""
+def reduce32(x: Single) -> tuple[Single, Single, Single, Bits]:
+    """(r, s, lost, k) with e**x = (1 + r + s + lost) * 2**k; lost is what the rounding of r lost.
+
+    k carries the bits of ROUND_32, which a shift by 23 drops.
+    """
     t = x * LOG2_E_32 + ROUND_32
     n = t - ROUND_32
-    r = (x - n * LN2_HI_32) - n * LN2_LO_32
+    near = x - n * LN2_HI_32
+    r = near - n * LN2_LO_32
+    lost = (near - r) - n * LN2_LO_32
     q = P0 + r * (P1 + r * (P2 + r * (P3 + r * P4)))
-    return r + r * r * q, bits(t)
+    return r, r * r * q, lost, bits(t)
 
 
 @inline
@@ -49,7 +54,8 @@ def exp32(x: Single) -> Single:
     """e**x in float32 arithmetic alone."""
     x = LOWEST_32 if x < LOWEST_32 else x  # keeps NaN
     x = HIGHEST_32 if x > HIGHEST_32 else x
-    u, k = reduce32(x)
+    r, s, lost, k = reduce32(x)
+    u = r + (s + lost)
     # 2**k in two factors: a single one cannot reach the subnormal results, nor 2**128
     k = np.int32(k - ROUND_BITS_32)
     half = np.int32(k >> 1)
@@ -68,7 +74,8 @@ def sigmoid32(x: Single) -> Single:
     """
     x = LOWEST_32 if x < LOWEST_32 else x
     x = SATURATED_32 if x > SATURATED_32 else x
-    u, k = reduce32(-x)
+    r, q, _, k = reduce32(-x)
+    u = r + q  # without what r lost it stays within 1 ULP: the quotient is the only other rounding
     s = from_bits(np.int32((k << 23) + (103 << 23)))
     whole = SCALE_32 + s
     d = fma(s, u, whole)
