@@ -8,20 +8,34 @@ from typing import TYPE_CHECKING, Any
 from ..ops import activation
 from ..ops.activation import elu as _elu
 from ..ops.activation import logsigmoid, sigmoid, softplus, tanh
+from ..ops.embedding import embedding
 from ..ops.inplace import inplace as _in_place
 from ..ops.linalg import linear
+from ..ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+from ..ops.losses.classes import cross_entropy, nll_loss
+from ..ops.losses.regression import mse_loss
+from ..ops.norm import group_norm, layer_norm, rms_norm
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
     "elu",
     "elu_",
+    "embedding",
+    "group_norm",
+    "layer_norm",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "mse_loss",
+    "nll_loss",
     "relu",
     "relu_",
+    "rms_norm",
     "sigmoid",
     "softmax",
     "softplus",

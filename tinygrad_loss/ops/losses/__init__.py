@@ -1,0 +1,1 @@
+"""PyTorch's losses, each rounded once from float64."""
