@@ -3,8 +3,12 @@
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .backward import RemovableHandle, backward, grad
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
+from .report import Finding, GradientReport
+from .verify import verify
 
 __all__ = [
+    "Finding",
+    "GradientReport",
     "RemovableHandle",
     "backward",
     "detect_anomaly",
@@ -17,4 +21,5 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "verify",
 ]
