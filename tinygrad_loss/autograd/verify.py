@@ -302,7 +302,7 @@ class _Check:
         hint = (
             "the gradient is zero everywhere, by the rule and by differences: the check says nothing about the rule. "
             "softmax(x).sum() is such a function; use random weights: (w * softmax(x)).sum()"
-            if moved
+            if moved or gradient is not None
             else "the output does not depend on this input"
         )
         self._doubt("vacuous", name, (), 0.0 if gradient is not None else math.nan, Derivative(0.0, 0.0), hint)
