@@ -24,13 +24,15 @@ from .elementwise import (
     tanh_grad,
 )
 from .losses import bce, bce_grad, bce_logits, bce_logits_grad
-from .optimizers import adam, address, sgd
+from .optimizers import adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd
 from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from .threads import get_num_threads, set_num_threads
 
 __all__ = [
+    "adadelta",
+    "adagrad",
     "adam",
-    "address",
+    "adamax",
     "bce",
     "bce_grad",
     "bce_logits",
@@ -54,10 +56,13 @@ __all__ = [
     "logsigmoid_grad",
     "logsumexp",
     "logsumexp_grad",
+    "nadam",
     "nll",
     "nll_grad",
+    "radam",
     "relu",
     "relu_grad",
+    "rmsprop",
     "set_num_threads",
     "sgd",
     "sigmoid",

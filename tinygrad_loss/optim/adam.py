@@ -9,7 +9,7 @@ from ..kernels import optimizers as kernels
 from ..op import TensorBase
 from ..tensor import Tensor
 from .fused import FusedOptimizer
-from .options import decay_rates, implementation, learning_rate, not_negative, number
+from .options import decay_rates, implementation, learning_rate, not_negative
 
 __all__ = ["Adam"]
 
@@ -67,6 +67,8 @@ class Adam(FusedOptimizer):
     """
 
     _kernel = staticmethod(kernels.adam)
+    _numbers = ("lr", "betas", "eps", "weight_decay")
+    _switches = ("amsgrad", "maximize", "decoupled_weight_decay")
 
     def __init__(
         self,
@@ -114,16 +116,3 @@ class Adam(FusedOptimizer):
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return _AMSGRAD if group["amsgrad"] else _PLAIN
-
-    def _arguments(self, group: dict[str, Any]) -> tuple[Any, ...]:
-        beta1, beta2 = group["betas"]
-        return (
-            number(group["lr"], "lr"),
-            number(beta1, "betas[0]"),
-            number(beta2, "betas[1]"),
-            number(group["eps"], "eps"),
-            number(group["weight_decay"], "weight_decay"),
-            bool(group["amsgrad"]),
-            bool(group["maximize"]),
-            bool(group["decoupled_weight_decay"]),
-        )

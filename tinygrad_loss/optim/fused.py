@@ -1,20 +1,24 @@
-"""What the built-in optimizers share: one compiled call updates all parameters of a group."""
+"""What the built-in optimizers share: one compiled call updates all parameters of a group.
+
+What a step needs is looked up once, in a plan: the arrays, whether a kernel can walk through them, their addresses.
+Later steps look at the gradients alone, and whether parameters and options are still those that the plan was made for.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from operator import is_
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..autograd import enable_grad
 from ..dtypes import F32, F64, Array, get_default_dtype
-from ..kernels.optimizers import COLUMNS, address
+from ..kernels.optimizers import FLAGS, FRESH, GRADIENT, PARAMETER, SIZE, STATE, WIDE, address
 from ..op import TensorBase, mode, user_location, wrap
 from .optimizer import Optimizer
-from .options import described
+from .options import described, number
 
 _SCALARS = ("step", "mu_product")
 # What a kernel computes in; to it a complex number is two floats beside each other.
@@ -24,22 +28,19 @@ _WORK = {np.dtype("f2"): F32, F32: F32, F64: F64, np.dtype("c8"): F32, np.dtype(
 class Batch:
     """Parameters of one group that share a dtype, and the table in which a kernel finds their arrays."""
 
-    def __init__(self, group: dict[str, Any], work: np.dtype[Any], count: np.dtype[Any]) -> None:
-        self.group = group
-        self.like, self.count = np.empty(0, work), np.empty(0, count)
-        self.params: list[tuple[TensorBase, Array, tuple[int, ...]]] = []
-        self.table = np.empty((0, COLUMNS), np.intp)
+    def __init__(self, columns: list[tuple[Any, list[Any], int]]) -> None:
+        self.params = [p for p, _, _ in columns]
+        self.like = np.empty(0, _WORK[self.params[0]._array.dtype])
         self.alive: list[Array] = []  # what the table points to
         self.copies: list[tuple[Array, Array]] = []  # arrays that a kernel cannot walk through, and their stand-ins
-
-    def add(self, p: Any, state: list[Any], fresh: bool) -> None:
-        """Append the row of a parameter."""
-        array = p._array
-        floats = 2 * array.size if array.dtype.kind == "c" else array.size
-        places = [0 if t is None else self._place(t._array) for t in state]
-        self.params.append((p, array, array.shape))
-        row = np.array([[floats, self._place(array), 0, fresh, *places]], np.intp)
-        self.table = np.concatenate([self.table, row]) if len(self.table) else row
+        self.table = np.zeros((STATE + len(columns[0][1]), len(columns)), np.intp)
+        for k, (p, state, flags) in enumerate(columns):
+            array = p._array
+            self.table[SIZE, k] = 2 * array.size if array.dtype.kind == "c" else array.size
+            self.table[PARAMETER, k] = self._place(array)
+            self.table[FLAGS, k] = flags
+            self.table[STATE:, k] = [0 if t is None else self._place(t._array) for t in state]
+        self.gradients = memoryview(self.table[GRADIENT])  # writes faster than the array does
 
     def _place(self, array: Array) -> int:
         if not array.flags.carray or array.dtype.itemsize < F32.itemsize:
@@ -49,107 +50,112 @@ class Batch:
         self.alive.append(array)
         return address(array)
 
-    def gather(self) -> list[Array] | None:
-        """Put the addresses of this step's gradients in the table; None if a parameter has got other data or none."""
-        work = self.like.dtype
-        gradients, addresses = [], []
-        for p, array, shape in self.params:
-            grad = p._grad
-            if grad is None or p._array is not array:
-                return None
-            g = grad._array
-            if g.dtype is not work or g.shape != shape or not g.flags.carray:
-                g = _fitted(g, p)
-            gradients.append(g)
-            addresses.append(address(g))
-        self.table[:, 2] = addresses
-        return gradients
-
-    def run(self, kernel: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        """Update all parameters; nothing in here can fail."""
+    def run(self, kernel: Callable[..., None], options: tuple[Any, ...]) -> None:
+        """Update all parameters."""
         for array, stand_in in self.copies:
             np.copyto(stand_in, array)
-        kernel(self.like, self.count, self.table, *arguments)
+        kernel(self.like, self.table, options)
         for array, stand_in in self.copies:
             mode.quiet(np.copyto, array, stand_in, casting="same_kind")
         where = user_location(2)
-        for p, _, _ in self.params:
+        for p in self.params:
             version = p._version
             version[0] += 1
             version[2] = where
 
 
-class Plan:
-    """The batches of all groups, valid while parameters and state are the same arrays."""
+class GroupPlan:
+    """How to step one parameter group, valid while its parameters, options and state are the same."""
 
-    def __init__(self, optimizer: FusedOptimizer) -> None:
-        self.groups: list[tuple[dict[str, Any], tuple[str | None, ...], list[TensorBase]]] = []
-        self.idle: list[TensorBase] = []
-        self.batches: list[Batch] = []
-        self.state: dict[TensorBase, tuple[dict[str, Any], bool]] = {}  # and whether some of it is new
-        for group in optimizer.param_groups:
-            names = optimizer._names(group)
-            self.groups.append((group, names, list(group["params"])))
-            batches: dict[Any, Batch] = {}
-            for p in group["params"]:
-                if p._grad is None:
-                    self.idle.append(p)
-                    continue
-                if p not in self.state:
-                    self.state[p] = optimizer._completed(p, group, names)
-                state, fresh = self.state[p]
-                key = p._array.dtype, state["step"]._array.dtype if "step" in names else F32
-                if key not in batches:
-                    batches[key] = Batch(group, _WORK[key[0]], key[1])
-                batches[key].add(p, [None if name is None else state[name] for name in names], fresh)
-            self.batches += batches.values()
+    def __init__(self, optimizer: FusedOptimizer, group: dict[str, Any]) -> None:
+        self.group = group
+        self.pick = optimizer._pick
+        self.given = self.pick(group)
+        self.options, self.constant = optimizer._options(group)
+        names = optimizer._names(group)
+        self.state: dict[Any, tuple[dict[str, Any], int]] = {}  # of each parameter, and its flags
+        columns: dict[Any, list[tuple[Any, list[Any], int]]] = {}
+        places: list[tuple[Any, list[Any] | None, int]] = []
+        for p in group["params"]:
+            if p._grad is None:
+                places.append((p, None, 0))
+                continue
+            if p not in self.state:
+                self.state[p] = optimizer._completed(p, group, names)
+            state, flags = self.state[p]
+            column = columns.setdefault(p._array.dtype, [])
+            places.append((p, column, len(column)))
+            column.append((p, [None if name is None else state[name] for name in names], flags))
+        batches = {id(column): Batch(column) for column in columns.values()}
+        self.batches = list(batches.values())
+        self.rows: list[tuple[Any, Any, Any, Any, Any, int]] = []
+        for p, own, k in places:
+            if own is None:
+                self.rows.append((p, None, None, None, None, 0))
+            else:
+                batch = batches[id(own)]
+                self.rows.append((p, p._array, p._array.shape, batch.like.dtype, batch.gradients, k))
 
-    def holds(self, optimizer: FusedOptimizer) -> bool:
-        """Tell whether the groups have the same parameters, the same of them a gradient, and keep the same state."""
-        if len(self.groups) != len(optimizer.param_groups):
+    def gather(self, optimizer: FusedOptimizer, group: dict[str, Any], gradients: list[Array]) -> bool:
+        """Put the gradients' addresses in the tables, and them in a list that keeps them; False if the plan is old."""
+        params = group["params"]
+        if group is not self.group or self.pick(group) != self.given or len(params) != len(self.rows):
             return False
-        for now, (group, names, params) in zip(optimizer.param_groups, self.groups, strict=True):
-            if now is not group or optimizer._names(group) != names or len(group["params"]) != len(params):
+        if not self.constant:
+            self.options, _ = optimizer._options(group)
+        # strict=True would cost as much as a parameter does
+        for q, (p, array, shape, dtype, places, k) in zip(params, self.rows):  # noqa: B905
+            grad = p._grad
+            if q is not p or grad is None or p._array is not array:
+                if q is p and grad is None and array is None:
+                    continue
                 return False
-            if not all(map(is_, group["params"], params)):
-                return False
-        return all(p._grad is None for p in self.idle)
-
-    def gather(self) -> list[list[Array]] | None:
-        """Look up the gradients of this step, and hold them; None if the plan is outdated."""
-        gradients = []
-        for batch in self.batches:
-            found = batch.gather()
-            if found is None:
-                return None
-            gradients.append(found)
-        return gradients
+            g = grad._array
+            if g.dtype is not dtype or g.shape != shape or not g.flags.carray:
+                g = _fitted(g, p)
+            gradients.append(g)
+            places[k] = address(g)
+        return True
 
 
 class FusedOptimizer(Optimizer):
     """An optimizer whose step is one kernel call for each parameter group and dtype.
 
-    A subclass names its kernel, the state that the kernel keeps, and the numbers that it takes.
+    A subclass names its kernel, the options that are the kernel's numbers and switches, and the state that it keeps.
     """
 
     _kernel: ClassVar[Callable[..., None]]
-    _plan: Plan | None = None
+    _numbers: ClassVar[tuple[str, ...]]
+    _switches: ClassVar[tuple[str, ...]]
+    _pick: ClassVar[itemgetter[Any]]
+    _plan: list[GroupPlan] | None = None
     _shown = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._pick = itemgetter(*cls._numbers, *cls._switches)
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         """The state that the kernel keeps of each parameter, in its order; None for what these options do not need."""
-        raise NotImplementedError
-
-    def _arguments(self, group: dict[str, Any]) -> tuple[Any, ...]:
-        """The numbers that the kernel takes."""
         raise NotImplementedError
 
     def _initial(self, name: str, group: dict[str, Any]) -> float:
         """What a piece of state begins with."""
         return 0.0
 
+    def _options(self, group: dict[str, Any]) -> tuple[tuple[Any, ...], bool]:
+        """The options as the kernel takes them, and whether they are constants: Tensors and lists are not."""
+        given: list[Any] = []
+        for name in self._numbers:
+            given += [(name, beta) for beta in group[name]] if name == "betas" else [(name, group[name])]
+        constant = not any(isinstance(value, TensorBase) for _, value in given) and isinstance(
+            group.get("betas", ()), tuple
+        )
+        numbers = [number(value, name) for name, value in given]
+        return (*numbers, *(bool(group[name]) for name in self._switches)), constant
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters that have a gradient; all of them, or after an error none.
+        """Update the parameters that have a gradient: all of them, or after an error none.
 
         Parameters
         ----------
@@ -160,23 +166,39 @@ class FusedOptimizer(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        gradients: list[Array] = []  # held until the kernels are through: a table knows addresses alone
         plan = self._plan
-        # Held until the kernels are through: the table knows addresses alone.
-        gradients = plan.gather() if plan is not None and plan.holds(self) else None
-        if plan is None or gradients is None:
-            self._plan = None
-            plan = Plan(self)
-            gradients = plan.gather()
-        arguments = [self._arguments(batch.group) for batch in plan.batches]
-        if self._plan is None:
-            for p, (state, _) in plan.state.items():
+        if plan is None or not self._gather(plan, gradients):
+            plan = self._planned(gradients)
+        # Nothing from here on can fail.
+        for part in plan:
+            for batch in part.batches:
+                batch.run(self._kernel, part.options)
+        return loss
+
+    def _gather(self, plan: list[GroupPlan], gradients: list[Array]) -> bool:
+        groups = self.param_groups
+        if len(plan) != len(groups):
+            return False
+        for part, group in zip(plan, groups):  # noqa: B905, SIM110 -- strict, or a generator, costs as much as a parameter
+            if not part.gather(self, group, gradients):
+                return False
+        return True
+
+    def _planned(self, gradients: list[Array]) -> list[GroupPlan]:
+        """A plan for this step, and for later ones unless someone has seen the state, with the gradients in it."""
+        self._plan = None
+        plan = [GroupPlan(self, group) for group in self.param_groups]
+        gradients.clear()
+        if not self._gather(plan, gradients):
+            raise RuntimeError("parameters or their gradients were replaced during step(), by another thread?")
+        for part in plan:
+            for p, (state, _) in part.state.items():
                 if state:
                     self._state[p].update(state)
-            # Who holds the state may put other Tensors into it unseen: then every step looks anew.
-            self._plan = None if self._shown else plan
-        for batch, numbers in zip(plan.batches, arguments, strict=True):
-            batch.run(self._kernel, numbers)
-        return loss
+        # Who has seen the state may put other Tensors into it unnoticed: then every step makes its plan anew.
+        self._plan = None if self._shown else plan
+        return plan
 
     @property
     def state(self) -> defaultdict[Any, Any]:
@@ -189,8 +211,8 @@ class FusedOptimizer(Optimizer):
         self._plan, self._shown = None, False
         self._state = value
 
-    def _completed(self, p: Any, group: dict[str, Any], names: tuple[str | None, ...]) -> tuple[dict[str, Any], bool]:
-        """The state of a parameter with what it lacks, and whether it lacked any; nothing is changed yet."""
+    def _completed(self, p: Any, group: dict[str, Any], names: tuple[str | None, ...]) -> tuple[dict[str, Any], int]:
+        """The state of a parameter with what it lacks, and the kernel's flags; nothing is changed yet."""
         array = p._array
         if array.dtype not in _WORK:
             raise TypeError(
@@ -203,56 +225,63 @@ class FusedOptimizer(Optimizer):
                 f"parameter."
             )
         state = dict(self._state[p]) if p in self._state else {}
-        fresh = False
+        flags = 0
         count = get_default_dtype().numpy if get_default_dtype().numpy is F64 else F32
         for name in names:
             if name is None:
                 continue
             value = state.get(name)
             if value is None:
-                fresh = True
+                flags |= FRESH
                 begin = self._initial(name, group)
                 if name in _SCALARS:
                     value = wrap(np.array(begin, count))
                 else:
                     value = wrap(np.empty(array.shape, array.dtype))
                     value._array.reshape(-1).view(array.real.dtype)[...] = begin
-            elif name in _SCALARS:
-                value = _scalar(value, name, count)
+            else:
+                value = _checked(name, value, p, count)
+            if name == "step":
                 count = value._array.dtype
-            elif (
-                not isinstance(value, TensorBase)
-                or value._array.shape != array.shape
-                or value._array.dtype != array.dtype
-                or not value._array.flags.writeable
-            ):
-                raise RuntimeError(
-                    f"the state {name!r} of a parameter of shape {list(array.shape)} {array.dtype} must be a writable "
-                    f"Tensor like it, got {described(value)}. Make the optimizer after model.to(...), or load the "
-                    f"state of the same model."
-                )
+                flags |= WIDE if count == F64 else 0
             state[name] = value
-        return state, fresh
+        return state, flags
 
     def _restore(self, state: defaultdict[Any, Any], param_groups: list[dict[str, Any]]) -> None:
         for group in param_groups:
             for name, value in self.defaults.items():  # what older state dicts do not have
                 group.setdefault(name, value)
+            for p in group["params"]:
+                kept, count = state.get(p, {}), F32
+                for key in self._names(group):
+                    if key is not None and kept.get(key) is not None:
+                        kept[key] = _checked(key, kept[key], p, count)
+                        count = kept[key]._array.dtype if key == "step" else count
         super()._restore(state, param_groups)
 
-    def __getstate__(self) -> dict[str, Any]:
-        self._plan, self._shown = None, True  # a shallow copy shares the state
-        return super().__getstate__()
 
-
-def _scalar(value: Any, name: str, count: np.dtype[Any]) -> Any:
-    """A 0-d float Tensor of a count; the same one if it is that already."""
-    if isinstance(value, (int, float)):
-        return wrap(np.array(value, count))
-    if not isinstance(value, TensorBase) or value._array.size != 1:
-        raise RuntimeError(f"the state {name!r} must be a Tensor of one element, got {described(value)}")
-    if value._array.dtype not in (F32, F64) or (name != "step" and value._array.dtype != count):
-        return wrap(value._array.astype(count))
+def _checked(name: str, value: Any, p: Any, count: np.dtype[Any]) -> Any:
+    """A piece of a parameter's state as a Tensor that a kernel may write to; the same one if it is that already."""
+    if name in _SCALARS:
+        if isinstance(value, (int, float)):  # as in PyTorch's older state dicts
+            return wrap(np.array(value, count))
+        if not isinstance(value, TensorBase) or value._array.size != 1:
+            raise RuntimeError(f"the state {name!r} must be a Tensor of one element, got {described(value)}")
+        array = value._array
+        fits = array.dtype in (F32, F64) if name == "step" else array.dtype == count
+        return value if fits and array.flags.writeable else wrap(array.astype(count))
+    array = p._array
+    if (
+        not isinstance(value, TensorBase)
+        or value._array.shape != array.shape
+        or value._array.dtype != array.dtype
+        or not value._array.flags.writeable
+    ):
+        raise RuntimeError(
+            f"the state {name!r} of a parameter of shape {list(array.shape)} {array.dtype} must be a writable Tensor "
+            f"like it, got {described(value)}. Make the optimizer after model.to(...), or load the state of the same "
+            f"model."
+        )
     return value
 
 

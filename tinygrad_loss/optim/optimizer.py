@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from ..autograd import RemovableHandle
-from ..op import TensorBase, wrap
+from ..op import TensorBase
+from .groups import complete, pack, required, unpack
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -20,16 +17,6 @@ Hooks = dict[int, Callable[..., Any]]
 _HOOKS = ("_step_pre", "_step_post", "_state_dict_pre", "_state_dict_post", "_load_pre", "_load_post")
 _all_step_pre: Hooks = {}
 _all_step_post: Hooks = {}
-
-
-class _Required:
-    """The default of an option that every parameter group must set itself."""
-
-    def __repr__(self) -> str:
-        return "<required parameter>"
-
-
-required = _Required()
 
 
 def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
@@ -51,6 +38,7 @@ def _observed(step: Callable[..., Any]) -> Callable[..., Any]:
         if not (self._step_pre or self._step_post or _all_step_pre or _all_step_post) or self._inside:
             return step(self, *args, **kwargs)
         self._inside = True  # the step of a subclass may call that of its parent
+        args = (self, *args)
         try:
             for hook in [*_all_step_pre.values(), *self._step_pre.values()]:
                 changed = hook(self, args, kwargs)
@@ -60,7 +48,7 @@ def _observed(step: Callable[..., Any]) -> Callable[..., Any]:
                             f"a step pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                         )
                     args, kwargs = changed
-            result = step(self, *args, **kwargs)
+            result = step(*args, **kwargs)
             for hook in [*self._step_post.values(), *_all_step_post.values()]:
                 hook(self, args, kwargs)
             return result
@@ -190,53 +178,7 @@ class Optimizer:
         param_group : dict
             ``"params"``, and options; those it does not set are the optimizer's defaults.
         """
-        if not isinstance(param_group, dict):
-            raise TypeError(f"param_group must be a dict, but got {type(param_group)}: write {{'params': [...]}}")
-        if "params" not in param_group:
-            raise KeyError(f"a parameter group needs 'params', got a dict with {sorted(map(str, param_group))}")
-        params = param_group["params"]
-        if isinstance(params, (set, frozenset)):
-            raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-                "will change between runs. Please use a list instead."
-            )
-        entries = [params] if isinstance(params, TensorBase) else list(params)
-        names = [entry[0] for entry in entries if isinstance(entry, tuple)]
-        if names and len(names) != len(entries):
-            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
-        tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
-        for p in tensors:
-            if not isinstance(p, TensorBase):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is "
-                    f"{type(p).__module__}.{type(p).__name__}"
-                )
-            if not (p.is_leaf or p.retains_grad):  # type: ignore[attr-defined]
-                raise ValueError(
-                    f"can't optimize a non-leaf Tensor: this one, of shape {list(p._array.shape)}, was computed. Pass "
-                    f"the Tensor that it was computed from, or write x.detach().requires_grad_()"
-                )
-        for name, default in self.defaults.items():
-            if default is required and name not in param_group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
-        for group in self.param_groups:
-            if ("param_names" in group) != bool(names):
-                raise ValueError(
-                    f"all optimizer param groups should be with/without names. cannot add param group "
-                    f"{'with' if names else 'without'} names to the optimizer"
-                )
-        if len(set(map(id, tensors))) != len(tensors):
-            warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error",
-                stacklevel=3,
-            )
-        if not {id(p) for group in self.param_groups for p in group["params"]}.isdisjoint(map(id, tensors)):
-            raise ValueError("some parameters appear in more than one parameter group")
-        param_group["params"] = tensors
-        if names:
-            param_group["param_names"] = names
-        for name, default in self.defaults.items():
-            param_group.setdefault(name, default)
+        complete(param_group, self.param_groups, self.defaults)
         self.param_groups.append(param_group)
 
     def __repr__(self) -> str:
@@ -249,7 +191,10 @@ class Optimizer:
     # --- hooks --------------------------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new (args, kwargs)."""
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return new (args, kwargs).
+
+        ``args`` begins with the optimizer, then comes the closure if one was given.
+        """
         return RemovableHandle(self._step_pre, hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -292,21 +237,7 @@ class Optimizer:
         """
         for hook in self._state_dict_pre.values():
             hook(self)
-        numbers: dict[int, int] = {}
-        groups = []
-        start = 0
-        for group in self.param_groups:
-            for i, p in enumerate(group["params"], start):
-                numbers.setdefault(id(p), i)
-            start += len(group["params"])
-            packed = {key: value for key, value in group.items() if key != "params"}
-            packed["params"] = [numbers[id(p)] for p in group["params"]]
-            groups.append(packed)
-        state = {
-            numbers[id(key)] if isinstance(key, TensorBase) else key: dict(value) if isinstance(value, dict) else value
-            for key, value in self._state.items()
-        }
-        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        result = pack(self.param_groups, self._state)
         for hook in self._state_dict_post.values():
             changed = hook(self, result)
             result = result if changed is None else changed
@@ -329,34 +260,7 @@ class Optimizer:
         for hook in self._load_pre.values():
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
-        if not {"state", "param_groups"} <= state_dict.keys():
-            raise KeyError(
-                f"an optimizer's state dict has 'state' and 'param_groups', got {sorted(map(str, state_dict))}"
-            )
-        saved = copy.deepcopy(state_dict["param_groups"])
-        if len(saved) != len(self.param_groups):
-            raise ValueError(
-                f"loaded state dict has a different number of parameter groups: {len(saved)}, and the optimizer has "
-                f"{len(self.param_groups)}"
-            )
-        params: dict[Any, Any] = {}
-        for i, (group, new) in enumerate(zip(self.param_groups, saved, strict=True)):
-            if len(new["params"]) != len(group["params"]):
-                raise ValueError(
-                    f"loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                    f"group {i} has {len(new['params'])} parameters, the optimizer's {len(group['params'])}"
-                )
-            params.update(zip(new["params"], group["params"], strict=True))
-            new["params"] = group["params"]
-            if "param_names" in group:
-                new.setdefault("param_names", group["param_names"])
-        state: defaultdict[Any, Any] = defaultdict(dict)
-        for key, value in state_dict["state"].items():
-            if key in params:
-                state[params[key]] = _copied(value, params[key], None)
-            else:
-                state[key] = value
-        self._restore(state, saved)
+        self._restore(*unpack(state_dict, self.param_groups))
         for hook in self._load_post.values():
             hook(self)
 
@@ -382,18 +286,3 @@ def _register(hooks: Hooks, hook: Callable[..., Any], prepend: bool) -> Removabl
             del hooks[key]
             hooks[key] = other
     return handle
-
-
-def _copied(value: Any, param: TensorBase, name: Any) -> Any:
-    """A copy of what a state dict holds of a parameter: floating point Tensors in its dtype, the step count as it is.
-
-    PyTorch does not copy, so that two optimizers may come to share, and both change, one momentum buffer.
-    """
-    if isinstance(value, TensorBase):
-        target = param._array.dtype if name != "step" and param._array.dtype.kind == "f" else value._array.dtype
-        return wrap(np.array(value._array, dtype=target))
-    if isinstance(value, dict):
-        return {key: _copied(v, param, key) for key, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return type(value)(_copied(v, param, None) for v in value)
-    return copy.deepcopy(value)

@@ -8,7 +8,7 @@ from typing import Any
 from ..kernels import optimizers as kernels
 from ..tensor import Tensor
 from .fused import FusedOptimizer
-from .options import implementation, learning_rate, not_negative, number
+from .options import implementation, learning_rate, not_negative
 
 __all__ = ["SGD"]
 
@@ -60,6 +60,8 @@ class SGD(FusedOptimizer):
     """
 
     _kernel = staticmethod(kernels.sgd)
+    _numbers = ("lr", "momentum", "dampening", "weight_decay")
+    _switches = ("nesterov", "maximize")
 
     def __init__(
         self,
@@ -101,13 +103,3 @@ class SGD(FusedOptimizer):
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("momentum_buffer",) if group["momentum"] else (None,)
-
-    def _arguments(self, group: dict[str, Any]) -> tuple[Any, ...]:
-        return (
-            number(group["lr"], "lr"),
-            number(group["momentum"], "momentum"),
-            number(group["dampening"], "dampening"),
-            number(group["weight_decay"], "weight_decay"),
-            bool(group["nesterov"]),
-            bool(group["maximize"]),
-        )
