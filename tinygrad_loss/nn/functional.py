@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..ops import activation
 from ..ops.activation import elu as _elu
 from ..ops.activation import logsigmoid, sigmoid, softplus, tanh
+from ..ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from ..ops.embedding import embedding
 from ..ops.inplace import inplace as _in_place
 from ..ops.linalg import linear
@@ -15,17 +16,26 @@ from ..ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_
 from ..ops.losses.classes import cross_entropy, nll_loss
 from ..ops.losses.regression import mse_loss
 from ..ops.norm import group_norm, layer_norm, rms_norm
+from ..ops.pairwise import bilinear, cosine_similarity, pairwise_distance
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
+    "alpha_dropout",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cosine_similarity",
     "cross_entropy",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "elu_",
     "embedding",
+    "feature_alpha_dropout",
     "group_norm",
     "layer_norm",
     "linear",
@@ -33,6 +43,7 @@ __all__ = [
     "logsigmoid",
     "mse_loss",
     "nll_loss",
+    "pairwise_distance",
     "relu",
     "relu_",
     "rms_norm",

@@ -30,6 +30,15 @@ def standardized_in_numpy(x, n, eps, center):  # type: ignore[no-untyped-def]
     return (rows / np.sqrt((rows**2).mean(axis=1, keepdims=True) + eps)).reshape(x.shape)
 
 
+def jacobian_in_numpy(gx, x, n, eps, center):  # type: ignore[no-untyped-def]
+    rows, g = x.reshape(-1, n), gx.reshape(-1, n)
+    rows = rows - rows.mean(axis=1, keepdims=True) * center
+    scale = np.sqrt((rows**2).mean(axis=1, keepdims=True) + eps)
+    y = rows / scale
+    g = g - g.mean(axis=1, keepdims=True) * center
+    return ((g - y * (g * y).mean(axis=1, keepdims=True)) / scale).reshape(x.shape)
+
+
 def _grouped(x: Any, n: int) -> Any:
     return reshape(x, (math.prod(x.shape) // max(n, 1), n))
 
@@ -45,7 +54,7 @@ def _scale(x: Any, n: int, eps: float, center: bool) -> Any:
     return 1 / sqrt(_sum(x * x) / n + eps)
 
 
-standardize = op(
+standardize: Any = op(
     "standardize",
     lambda x, *, n, eps, center: kernels.standardize(x, n, eps, center),
     vjp=lambda g, x, n, eps, center: standardize_grad(g, x, n=n, eps=eps, center=center),
@@ -72,26 +81,17 @@ def _twice(g: Any, gx: Any, x: Any, n: int, eps: float, center: bool) -> Any:
     return reshape((y * (r * inner) + jg * b + jgx * a) * (-r / n), shape)
 
 
-standardize_grad = op(
+standardize_grad: Any = op(
     "standardize_grad",
     lambda gx, x, *, n, eps, center: kernels.standardize_grad(gx, x, n, eps, center),
     vjp=(lambda g, x, n, eps, center: standardize_grad(g, x, n=n, eps=eps, center=center), _twice),
-    numpy=lambda gx, x, n, eps, center: _jacobian_in_numpy(gx, x, n, eps, center),
+    numpy=jacobian_in_numpy,
     domain=(-2, 2),
     samples=[
         sample((3, 4), (3, 4), n=4, eps=1e-5, center=True),
         sample((2, 3, 4), (2, 3, 4), n=12, eps=0.1, center=False),
     ],
 )
-
-
-def _jacobian_in_numpy(gx, x, n, eps, center):  # type: ignore[no-untyped-def]
-    rows, g = x.reshape(-1, n), gx.reshape(-1, n)
-    rows = rows - rows.mean(axis=1, keepdims=True) * center
-    scale = np.sqrt((rows**2).mean(axis=1, keepdims=True) + eps)
-    y = rows / scale
-    g = g - g.mean(axis=1, keepdims=True) * center
-    return ((g - y * (g * y).mean(axis=1, keepdims=True)) / scale).reshape(x.shape)
 
 
 def _affine(y: Any, weight: Any, bias: Any) -> Any:
@@ -112,11 +112,25 @@ def _rules(center: bool) -> Any:
     )
 
 
+def layer_norm_in_numpy(x, weight, bias, n, eps):  # type: ignore[no-untyped-def]
+    rows = x.reshape(-1, n)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    y = (rows / np.sqrt((rows**2).mean(axis=1, keepdims=True) + eps)).reshape(x.shape)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def rms_norm_in_numpy(x, weight, n, eps):  # type: ignore[no-untyped-def]
+    rows = x.reshape(-1, n)
+    y = (rows / np.sqrt((rows**2).mean(axis=1, keepdims=True) + eps)).reshape(x.shape)
+    return y if weight is None else y * weight
+
+
 layer_norm_row = op(
     "layer_norm",
     lambda x, weight, bias, *, n, eps: _affine(kernels.standardize(x, n, eps, True), weight, bias),
     vjp=_rules(center=True),
-    numpy=lambda x, weight, bias, n, eps: _affine(standardized_in_numpy(x, n, eps, True), weight, bias),
+    numpy=layer_norm_in_numpy,
     domain=(-2, 2),
     samples=[
         sample((3, 4), (4,), (4,), n=4, eps=1e-5),
@@ -129,7 +143,7 @@ rms_norm_row = op(
     "rms_norm",
     lambda x, weight, *, n, eps: _affine(kernels.standardize(x, n, eps, False), weight, None),
     vjp=_rules(center=False)[:2],
-    numpy=lambda x, weight, n, eps: _affine(standardized_in_numpy(x, n, eps, False), weight, None),
+    numpy=rms_norm_in_numpy,
     domain=(-2, 2),
     samples=[sample((3, 4), (4,), n=4, eps=1e-5), sample((2, 3, 4), None, n=12, eps=0.1)],
     grad_name="MulBackward0",
@@ -139,7 +153,7 @@ group_norm_row = op(
     "group_norm",
     lambda x, weight, bias, *, n, eps: _affine(kernels.standardize(x, n, eps, True), weight, bias),
     vjp=_rules(center=True),
-    numpy=lambda x, weight, bias, n, eps: _affine(standardized_in_numpy(x, n, eps, True), weight, bias),
+    numpy=layer_norm_in_numpy,
     domain=(-2, 2),
     samples=[sample((2, 4, 3), (4, 1), (4, 1), n=6, eps=1e-5), sample((2, 4), None, None, n=2, eps=1e-5)],
     grad_name="NativeGroupNormBackward0",
