@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+import inspect
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar, cast
 
 from ..op import mode
 
@@ -14,37 +15,88 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class _Recording:
     """A context manager and decorator that sets the grad mode of this thread."""
 
-    value = True
+    def __init__(self) -> None:
+        self._before: list[tuple[bool, bool]] = []
 
-    def __init__(self, function: Callable[..., Any] | None = None) -> None:
-        self._before: list[bool] = []
-        self._function = function
-        if function is not None:
-            functools.update_wrapper(self, function)
+    def _modes(self) -> tuple[bool, bool]:
+        """The grad mode and the inference mode to be set."""
+        raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._before.append(mode.grad)
-        mode.grad = self.value
+        self._before.append((mode.grad, mode.inference))
+        mode.grad, mode.inference = self._modes()
 
     def __exit__(self, *exception: object) -> None:
-        mode.grad = self._before.pop()
+        mode.grad, mode.inference = self._before.pop()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._function is not None:  # @no_grad without parentheses
-            with type(self)():
-                return self._function(*args, **kwargs)
-        return self._decorate(*args)
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function: the mode holds while it runs."""
+        if not callable(function):
+            raise TypeError(f"{type(self).__name__} decorates a function, got {type(function).__name__}")
+        if inspect.isgeneratorfunction(function):
+            return cast(Function, self._decorate_generator(function))
 
-    def _decorate(self, function: Function) -> Function:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with _Set(self._modes()):
                 return function(*args, **kwargs)
 
-        return call  # type: ignore[return-value]
+        return cast(Function, call)
+
+    def _decorate_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Set the mode while the generator's own code runs, not while its consumer's does."""
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            resume: Callable[..., Any] = generator.send
+            sent: Any = None
+            while True:
+                try:
+                    with _Set(self._modes()):
+                        value = resume(sent)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    sent = yield value
+                    resume = generator.send
+                except GeneratorExit:
+                    with _Set(self._modes()):
+                        generator.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 -- it is handed to the generator, whose affair it is
+                    sent, resume = error, generator.throw
+
+        return generate
 
 
-class no_grad(_Recording):  # noqa: N801 -- PyTorch's spelling
+class _Set(_Recording):
+    """One for a single call: a decorated function may recurse or run in several threads."""
+
+    def __init__(self, modes: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.modes = modes
+
+    def _modes(self) -> tuple[bool, bool]:
+        return self.modes
+
+
+class _Plain(_Recording):
+    """One without arguments: the parentheses may be left out when it decorates."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        """Make a context manager, or decorate."""
+        one = super().__new__(cls)
+        if function is None:
+            return one
+        one.__init__()  # type: ignore[misc]
+        return one(function)
+
+    def __init__(self, function: None = None) -> None:
+        super().__init__()
+
+
+class no_grad(_Plain):
     """Do not record: what is computed inside needs no gradient.
 
     Examples
@@ -57,10 +109,11 @@ class no_grad(_Recording):  # noqa: N801 -- PyTorch's spelling
     False
     """
 
-    value = False
+    def _modes(self) -> tuple[bool, bool]:
+        return False, mode.inference
 
 
-class enable_grad(_Recording):  # noqa: N801 -- PyTorch's spelling
+class enable_grad(_Plain):
     """Record again inside ``no_grad``.
 
     Examples
@@ -71,10 +124,11 @@ class enable_grad(_Recording):  # noqa: N801 -- PyTorch's spelling
     True
     """
 
-    value = True
+    def _modes(self) -> tuple[bool, bool]:
+        return True, mode.inference
 
 
-class set_grad_enabled(_Recording):  # noqa: N801 -- PyTorch's spelling
+class set_grad_enabled(_Recording):
     """Record or not, from the call on, or inside a ``with``.
 
     Examples
@@ -85,23 +139,41 @@ class set_grad_enabled(_Recording):  # noqa: N801 -- PyTorch's spelling
     False
     """
 
-    def __init__(self, mode_: bool) -> None:
+    def __init__(self, mode: bool) -> None:
         super().__init__()
-        self.value = bool(mode_)
-        self._at_call = mode.grad
-        mode.grad = self.value
+        if not isinstance(mode, bool):
+            raise TypeError(f"set_grad_enabled(): argument 'mode' must be bool, not {type(mode).__name__}")
+        self.mode = mode
+        self._at_call: bool | None = _exchange(mode)
+
+    def _modes(self) -> tuple[bool, bool]:
+        return self.mode, mode.inference
 
     def __enter__(self) -> None:
-        self._before.append(self._at_call)
-        mode.grad = self.value
+        # The first `with` leads back to what was before the call.
+        before, self._at_call = (mode.grad if self._at_call is None else self._at_call), None
+        self._before.append((before, mode.inference))
+        mode.grad = self.mode
 
-    def _decorate(self, function: Function) -> Function:
-        mode.grad = self._at_call  # as a decorator it acts in the function alone
-        return super()._decorate(function)
+    def __call__(self, function: Function) -> Function:
+        """Decorate a function: the mode holds while it runs, and there alone."""
+        if self._at_call is not None:  # as a decorator it acts in the function alone
+            mode.grad, self._at_call = self._at_call, None
+        return super().__call__(function)
 
 
-class inference_mode(_Recording):  # noqa: N801 -- PyTorch's spelling
+def _exchange(grad: bool) -> bool:
+    before, mode.grad = mode.grad, grad
+    return before
+
+
+class inference_mode(_Recording):
     """Do not record; here the same as ``no_grad``, which costs no more.
+
+    Parameters
+    ----------
+    mode : bool
+        With False, record inside.
 
     Examples
     --------
@@ -111,20 +183,20 @@ class inference_mode(_Recording):  # noqa: N801 -- PyTorch's spelling
     True
     """
 
-    def __init__(self, mode: Any = True) -> None:
-        super().__init__(mode if callable(mode) else None)
-        self.enabled = True if callable(mode) else bool(mode)
+    def __new__(cls, mode: Any = True) -> Any:
+        """Make a context manager, or decorate where it is written without parentheses."""
+        one = super().__new__(cls)
+        if not callable(mode):
+            return one
+        one.__init__()  # type: ignore[misc]
+        return one(mode)
 
-    def __enter__(self) -> None:
-        self._before += [mode.grad, mode.inference]
-        if self.enabled:
-            mode.grad, mode.inference = False, True
-        else:
-            mode.inference = False
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.mode = bool(mode)
 
-    def __exit__(self, *exception: object) -> None:
-        mode.inference = self._before.pop()
-        mode.grad = self._before.pop()
+    def _modes(self) -> tuple[bool, bool]:
+        return not self.mode, self.mode
 
 
 def is_grad_enabled() -> bool:
