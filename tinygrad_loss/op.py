@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import os
+import pathlib
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -35,20 +36,24 @@ from .dtypes import F32, F64, Array
 
 Rule = Callable[..., Any]
 Location = tuple[CodeType, int]
-_PACKAGE = str(Path(__file__).parent)
+# How a view comes from its base, last step first, as a list whose tails are shared: (steps before, view op, its
+# parameters, whether it was recorded). A view made under no_grad has no part in the history; None for the op stands
+# for a custom Function.
+Path = tuple[Any, Any, dict[str, Any], bool]
+_PACKAGE = str(pathlib.Path(__file__).parent) + os.sep
 
 
 class TensorBase:
     """What the engine needs of a Tensor: an array, its place on the tape, and the version of its storage."""
 
     _array: Array
-    # [writes to the storage, changes of its history, where the last write was]; shared by all views of the storage.
+    # [writes to the storage, changes of its history, the last write's (name, location)]; all views of it share this.
     _version: list[Any]
     _node: Node | None = None
     _requires_grad: bool = False
     _grad: Any = None
     _base: TensorBase | None = None  # the tensor that this one is a view of
-    _path: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = ()  # the view ops that lead from the base to here
+    _path: Path | None = None  # and the view ops that lead from there to here
     _seen: int = 0  # the base's count of history changes when this view's node was made
     _hooks: dict[int, Callable[[Any], Any]] | None = None  # see and may replace a leaf's gradient
     _accumulated: dict[int, Callable[[Any], Any]] | None = None  # called after a leaf's gradient was added
@@ -84,7 +89,7 @@ _next_seq = itertools.count(1).__next__
 
 def use_tensor_type(cls: type[TensorBase]) -> None:
     """Make ``cls`` the class of every result; ``tensor.py`` calls this once."""
-    global _tensor_type
+    global _tensor_type  # noqa: PLW0603 -- set once, read at every call: a module's name is the fastest to read
     _tensor_type = cls
 
 
@@ -107,21 +112,43 @@ def edge_of(t: TensorBase) -> Any:
 
 def refresh(view: TensorBase) -> None:
     """Rebuild the history of a view whose storage was written through another view: replay it from the base."""
-    base, before = view._base, mode.grad
-    assert base is not None
     view._seen = view._version[1]
+    path = steps(view)
+    if not all(recorded and view_op is not None for _, view_op, _, recorded in path):
+        return
+    before, Trace.listener = (mode.grad, Trace.listener), None
     mode.grad = True
     try:
-        view._node = follow(base, view._path)._node
+        continue_as(view, follow(view._base, path)._node)
     finally:
-        mode.grad = before
+        mode.grad, Trace.listener = before
 
 
-def follow(x: Any, path: Sequence[tuple[Callable[..., Any], dict[str, Any]]]) -> Any:
+def steps(view: TensorBase) -> list[Path]:
+    """The view ops that lead from the base to a view, in their order."""
+    found = []
+    at = view._path
+    while at is not None:
+        found.append(at)
+        at = at[0]
+    return found[::-1]
+
+
+def follow(x: Any, path: Sequence[Path]) -> Any:
     """Apply a chain of view ops."""
-    for view_op, params in path:
+    for _, view_op, params, _ in path:
         x = view_op(x, **params)
     return x
+
+
+def continue_as(t: TensorBase, node: Node | None) -> None:
+    """Give a tensor another history; its ``retain_grad`` comes along, its hooks stay with the value they were for."""
+    watch = t._node.watch if t._node is not None else None
+    if watch is not None and watch.retained is not None and watch.retained() is t:
+        if node is not None:
+            Watch.of(node).retained = watch.retained
+        watch.retained = None
+    t._node = node
 
 
 def user_location(depth: int = 1) -> Location:
@@ -163,25 +190,23 @@ class Node:
         "counters",
         "dtype",
         "edges",
-        "hooks",
-        "retained",
         "saved",
         "seq",
         "shape",
         "versions",
+        "watch",
         "where",
     )
     row: Row
     seq: int
     edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
     saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
-    counters: list[list[Any]]  # the version counters of the operands and, last, of the output,
+    counters: list[list[Any]]  # the version counters of the operands and then of the outputs,
     versions: list[int]  # and what they said
     shape: tuple[int, ...]  # of the output, and so of its gradient
     dtype: np.dtype[Any]
     where: Location
-    hooks: dict[int, Callable[[Any], Any]] | None
-    retained: Any  # a weak reference to the Tensor that wants its .grad
+    watch: Watch | None  # who wants to see gradients that pass here
 
     def name(self) -> str:
         """PyTorch's name of this node, such as ``MulBackward0``."""
@@ -197,8 +222,58 @@ class Node:
         """The user's source line that recorded this op, as ``file.py:12``."""
         return source_line(self.where)
 
+    def release(self) -> None:
+        """Let go of what was saved for a backward."""
+        if self.row.keeps:
+            self.saved = None
+
+    def register_hook(self, hook: Callable[[Any, Any], Any]) -> RemovableHandle:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node; a tuple it returns replaces the former."""
+        return RemovableHandle(Watch.of(self).after, hook)
+
+    def register_prehook(self, hook: Callable[[Any], Any]) -> RemovableHandle:
+        """Call ``hook(grad_outputs)`` before this node; a tuple it returns takes their place."""
+        return RemovableHandle(Watch.of(self).before, hook)
+
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
+
+
+class Watch:
+    """What looks at the gradients that pass a node."""
+
+    __slots__ = ("after", "before", "hooks", "retained")
+
+    def __init__(self) -> None:
+        self.hooks: dict[int, Any] = {}  # of the tensor: see, and may replace, its whole gradient
+        self.retained: Any = None  # a weak reference to the tensor that keeps its gradient
+        self.before: dict[int, Any] = {}  # of the node itself: before
+        self.after: dict[int, Any] = {}  # and after its rules are called
+
+    @staticmethod
+    def of(node: Node) -> Watch:
+        """The watch at a node, placed there by the first who asks."""
+        if node.watch is None:
+            node.watch = Watch()
+        return node.watch
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook away again, and so does the end of a ``with``."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+        self._hooks, self.id = hooks, _next_seq()
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
 
 
 class AccumulateGrad:
@@ -229,7 +304,7 @@ class Row:
         outputs: tuple[str, ...],
         grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None,
     ) -> None:
-        code = getattr(forward, "__code__", None)
+        code: Any = getattr(forward, "__code__", None)
         self.operands: tuple[str, ...]
         self.params: tuple[str, ...] = ()
         self.variadic: str | None = None
@@ -257,8 +332,8 @@ class Row:
         self.call: Callable[..., Any]
         self.node_types: dict[str, type[Node]] = {}
         self.title = grad_name if callable(grad_name) else None
-        given = grad_name if isinstance(grad_name, str) else None
-        self.node_type = self.named(given or "".join(part.capitalize() for part in name.strip("_").split("_")) + "Backward0")
+        camel = "".join(part.capitalize() for part in name.strip("_").split("_"))
+        self.node_type = self.named(grad_name if isinstance(grad_name, str) else f"{camel}Backward0")
         # Kernels raise no floating point warnings; NumPy's functions do.
         self.quiet = getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
 
@@ -418,7 +493,7 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
                     refresh(x)
                 array = x._array
                 arrays.append(array)
-                edge = x._node
+                edge: Any = x._node
                 if edge is not None:
                     tracked = True
                 elif x._requires_grad:
@@ -472,7 +547,8 @@ def _constant(row: Row, x: Any) -> Any:
     if isinstance(x, (np.ndarray, bool, int, float, complex)):
         return x
     raise TypeError(
-        f"{row.name}() takes Tensors and numbers, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) to make a Tensor of it."
+        f"{row.name}() takes Tensors and numbers, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) to make "
+        f"a Tensor of it."
     )
 
 
@@ -513,16 +589,21 @@ def _finish(
 ) -> Any:
     """Wrap what a call gave, tie views to their storage, record, and tell who listens."""
     several = len(row.outputs) > 1
-    result = tuple(map(wrap, out)) if several else wrap(out)
+    result: Any = tuple(map(wrap, out)) if several else wrap(out)
     first = result[0] if several else result
+    recording = mode.grad
     if row.view:
         x = operands[0]
         first._version = x._version
         first._seen = x._version[1]
         first._base = x if x._base is None else x._base
-        first._path = (*x._path, (row.call, params))
-    if row.rules and mode.grad and first._array.dtype.kind in "fc":
+        first._path = (x._path, row.call, params, recording)
+    if recording and row.rules and first._array.dtype.kind in "fc":
         node = record(row, arrays, edges, counters, params, out if several else first._array, first)
+        if several and node is not None:
+            for other in result[1:]:
+                node.counters.append(other._version)
+                node.versions.append(0)
         if node is not None:
             first._node = node
     if Trace.listener is not None:
@@ -544,17 +625,15 @@ def record(
     tracked = False
     if row.joint:
         tracked = any(edge is not None for edge in edges)
-        saved.append(row.pickers[0](out, arrays, params) if tracked else None)
+        saved.append(row.pickers[0](out, arrays, params) if tracked else None)  # type: ignore[misc]
     else:
-        i = 0
-        for pick in row.pickers:
+        for i, pick in enumerate(row.pickers):
             if edges[i] is None or pick is None:
                 edges[i] = None
                 saved.append(None)
             else:
                 tracked = True
                 saved.append(pick(out, arrays, params))
-            i += 1
     if not tracked:
         return None
     node: Node = _new(row.node_type if row.title is None else row.named(row.title(arrays, params)))
@@ -568,21 +647,21 @@ def record(
     node.shape = array.shape
     node.dtype = array.dtype
     node.where = user_location(4)
-    node.hooks = node.retained = None
+    node.watch = None
     return node
 
 
 class Writes:
-    """When, in the count of recorded ops, some storage was last written: an older tape need not look at its versions."""
+    """When, in the count of recorded ops, some storage was last written: a younger node need not look at versions."""
 
     last = 0
 
 
-def written(t: TensorBase, where: Location | None = None) -> None:
-    """Note that the storage of ``t`` was written: values saved from it are stale from now on."""
+def written(t: TensorBase, name: str = "", where: Location | None = None) -> None:
+    """Note that the storage of ``t`` was written, by the op ``name``: values saved from it are stale from now on."""
     version = t._version
     version[0] += 1
-    version[2] = where
+    version[2] = (name, where)
     Writes.last = _next_seq()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import autograd, dtypes, op, printing
 from .dtypes import Array
-from .op import Node, TensorBase, edge_of, mode, wrap
+from .op import Node, TensorBase, Watch, edge_of, mode, wrap
 from .ops import activation, create, elementwise, index, inplace, linalg, reduce
 from .ops import shape as shapes
 from .ops.arguments import axis
@@ -233,13 +233,16 @@ class Tensor(TensorBase):
         """Keep the gradient of this computed tensor in its ``grad``, as leaves do."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self.grad_fn is not None:
-            self.grad_fn.retained = weakref.ref(self)
+        node = self.grad_fn
+        if node is not None:
+            Watch.of(node).retained = weakref.ref(self)
 
     @property
     def retains_grad(self) -> bool:
         """Whether this computed tensor keeps its gradient."""
-        return self._node is not None and self._node.retained is not None and self._node.retained() is self
+        node = self.grad_fn
+        kept = node.watch.retained if node is not None and node.watch is not None else None
+        return kept is not None and kept() is self
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autograd.RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns, if not None, takes its place."""
@@ -247,8 +250,7 @@ class Tensor(TensorBase):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         node = self.grad_fn
         if node is not None:
-            node.hooks = node.hooks if node.hooks is not None else {}
-            return autograd.RemovableHandle(node.hooks, hook)
+            return autograd.RemovableHandle(Watch.of(node).hooks, hook)
         self._hooks = self._hooks if self._hooks is not None else {}
         return autograd.RemovableHandle(self._hooks, hook)
 
@@ -351,7 +353,7 @@ class Tensor(TensorBase):
         out = type(self).__new__(type(self))
         memo[id(self)] = out
         out.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("_hooks", "_accumulated")})
-        out._array, out._version, out._base, out._path = self._array.copy("K"), [0, 0, None], None, ()
+        out._array, out._version, out._base, out._path = self._array.copy("K"), [0, 0, None], None, None
         if self._grad is not None:
             out._grad = self._grad.detach().clone()
         return out

@@ -1,14 +1,18 @@
 """Differentiation: the backward walk and what steers it."""
 
+from ..op import RemovableHandle
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from .backward import RemovableHandle, backward, grad
-from .grad_mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
-from .report import Finding, GradientReport
-from .verify import verify
+from .backward import backward, grad
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 
 __all__ = [
-    "Finding",
-    "GradientReport",
     "RemovableHandle",
     "backward",
     "detect_anomaly",
@@ -21,5 +25,4 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
-    "verify",
 ]

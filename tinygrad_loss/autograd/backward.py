@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..op import TensorBase, edge_of, mode, wrap
-from .engine import walk
+from .engine import accumulate, walk
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
-
-_ids = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook away again."""
-
-    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
-        self._hooks, self.id = hooks, next(_ids)
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook away."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 def _many(x: Any) -> tuple[Any, ...]:
@@ -44,12 +23,12 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
     if len(given) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
     result = []
-    for root, g in zip(roots, given, strict=True):
+    for i, (root, g) in enumerate(zip(roots, given, strict=True)):
         if not isinstance(root, TensorBase):
-            raise TypeError(f"backward needs a Tensor, got {type(root).__name__}")
+            raise TypeError(f"expected a Tensor to differentiate, got {type(root).__name__} at position {i}")
         if edge_of(root) is None:
             raise RuntimeError(
-                f"element 0 of tensors does not require grad and does not have a grad_fn: the tensor of shape "
+                f"element {i} of tensors does not require grad and does not have a grad_fn: the tensor of shape "
                 f"{list(root._array.shape)} was not computed from one with requires_grad=True. Write "
                 f"tensor(..., requires_grad=True), and compute it outside no_grad() and detach()."
             )
@@ -57,18 +36,20 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
             if root._array.size != 1:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, and this one has shape "
-                    f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or backward(gradient=...) "
-                    f"with a tensor of that shape."
+                    f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or "
+                    f"backward(gradient=...) with a tensor of that shape."
                 )
             ones = np.ones(root._array.shape, root._array.dtype)
             result.append(wrap(ones) if create_graph else ones)
             continue
-        elif not isinstance(g, TensorBase):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}; write tensor({g!r:.40})")
+        if not isinstance(g, TensorBase):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(g).__name__}; write tensor({g!r:.40})"
+            )
         if g._array.shape != root._array.shape:
             raise RuntimeError(
-                f"Mismatch in shape: grad_output[0] has a shape of {list(g._array.shape)} and output[0] has a shape of "
-                f"{list(root._array.shape)}."
+                f"Mismatch in shape: grad_output[{i}] has a shape of {list(g._array.shape)} and output[{i}] has a "
+                f"shape of {list(root._array.shape)}."
             )
         if g._array.dtype != root._array.dtype:
             g = g.to(root.dtype)  # type: ignore[attr-defined]
@@ -125,13 +106,24 @@ def backward(
     if inputs is None:
         _walk(roots, grad_tensors, retain_graph, create_graph, None)
         return
-    targets = _many(inputs)
+    targets = tuple(dict.fromkeys(_many(inputs)))
     if not targets:
-        raise RuntimeError("'inputs' argument to backward cannot be empty.")
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    _check_inputs(targets)
     for x, g in zip(targets, _walk(roots, grad_tensors, retain_graph, create_graph, targets), strict=True):
         if g is not None:
-            g = g if isinstance(g, TensorBase) else wrap(g)
-            x._grad = g if x._grad is None else x._grad + g
+            accumulate(x, g, owned=True)
+
+
+def _check_inputs(inputs: Sequence[Any]) -> None:
+    for i, x in enumerate(inputs):
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"inputs must be Tensors, got {type(x).__name__} at position {i}")
+        if edge_of(x) is None:
+            raise RuntimeError(
+                f"One of the differentiated Tensors does not require grad: inputs[{i}] of shape "
+                f"{list(x._array.shape)}. Write x.requires_grad_() before computing with it."
+            )
 
 
 def grad(
@@ -168,17 +160,16 @@ def grad(
     """
     if is_grads_batched:
         raise NotImplementedError("is_grads_batched needs vmap, which is not here: call grad once for each row")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     targets = _many(inputs)
-    for i, x in enumerate(targets):
-        if not isinstance(x, TensorBase):
-            raise TypeError(f"inputs must be Tensors, got {type(x).__name__} at position {i}")
-        if edge_of(x) is None:
-            raise RuntimeError(
-                f"One of the differentiated Tensors does not require grad: inputs[{i}] of shape {list(x._array.shape)}. Write "
-                f"x.requires_grad_() before computing with it."
-            )
+    if not targets:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+    _check_inputs(targets)
     gradients = _walk(_many(outputs), grad_outputs, retain_graph, create_graph, targets)
-    result = []
+    result: list[Any] = []
     for i, (x, g) in enumerate(zip(targets, gradients, strict=True)):
         if g is None and materialize_grads:
             g = np.zeros_like(x._array)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..op import Node, TensorBase, Writes, edge_of, identity, record, source_line, wrap, written
 from ..ops.broadcast import sum_to_shape
-from ..ops.shape import to
+from ..ops.shape import clone_row, to
+from . import hooks
 from .anomaly import Anomaly
 
 _by_sequence = attrgetter("seq")
+_accumulating = threading.RLock()  # reentrant: a finalizer that runs in between may call backward, too
 ndarray = np.ndarray
 
 
@@ -30,11 +34,13 @@ def walk(
     Without ``targets`` they end in the ``grad`` of the leaves; with them, the gradient of each target is returned
     (None where nothing arrived) and no ``grad`` is touched. Gradients are ndarrays, or Tensors under ``create_graph``.
     """
-    pending: dict[Any, Any] = {}
+    pending: dict[Any, Any] = {}  # per node and leaf, the sum of what has arrived there
+    borrowed: set[Any] = set()  # the leaves whose sum is memory that something else uses too
     for root, g in zip(roots, gradients, strict=True):
         edge = edge_of(root)
-        pending[edge] = pending[edge] + g if edge in pending else g
-    order = reachable(pending)
+        borrowed.add(edge)
+        _add(pending, edge, g)
+    order, due = reachable(pending)
     wanted: dict[Any, Any] = {}
     useful: set[Any] | None = None
     if targets is not None:
@@ -44,39 +50,68 @@ def walk(
     with np.errstate(all="ignore"):
         for node in order:
             g = pending.pop(node, None)
-            if g is None:
-                continue
-            if node.hooks is not None or node.retained is not None:
-                g = _observe(node, g)
-            if useful is None:
-                _step(node, g, pending, None, create_graph)
-            else:
-                if node in wanted:
-                    wanted[node] = g
-                if not useful.isdisjoint(node.edges):
-                    _step(node, g, pending, useful, create_graph)
-            if not retain_graph and node.row.keeps:
-                node.saved = None
+            if g is not None:
+                if node.watch is not None:
+                    g = hooks.arrive(node, g)
+                if useful is None:
+                    _step(node, g, pending, borrowed, None, create_graph)
+                    if not retain_graph:
+                        node.release()
+                else:
+                    if node in wanted:
+                        wanted[node] = g if create_graph else g.copy()
+                    if not useful.isdisjoint(node.edges):
+                        _step(node, g, pending, borrowed, useful, create_graph)
+                        if not retain_graph:
+                            node.release()
+            if due is not None and node in due:
+                for leaf in due[node]:
+                    if leaf in pending:
+                        _arrive(leaf, pending.pop(leaf), wanted if targets is not None else None, borrowed)
         for leaf, g in pending.items():
-            if leaf._hooks:
-                g = call_hooks(leaf._hooks.values(), g)
-            if leaf in wanted:
-                wanted[leaf] = g
-            elif targets is None:
-                _accumulate(leaf, g)
+            _arrive(leaf, g, wanted if targets is not None else None, borrowed)
     return [wanted[edge_of(t)] for t in targets] if targets is not None else []
 
 
-def reachable(roots: Iterable[Any]) -> list[Node]:
-    """All nodes below the roots, last recorded first: an order in which a node comes after all that used it."""
+def _add(pending: dict[Any, Any], edge: Any, g: Any) -> None:
+    """Add a gradient to what has arrived at an edge."""
+    before = pending.get(edge)
+    if before is not None:
+        g = before + g
+        if g.__class__ is not ndarray and isinstance(g, np.generic):
+            g = np.asarray(g)  # NumPy turns the sum of two 0-d arrays into a scalar, which kernels do not take
+    pending[edge] = g
+
+
+def reachable(roots: Iterable[Any]) -> tuple[list[Node], dict[Node, list[TensorBase]] | None]:
+    """All nodes below the roots, last recorded first: an order in which a node comes after all that used it.
+
+    The second value tells after which node the gradient of a leaf that has hooks is complete; None if no leaf has.
+    """
     stack = [edge for edge in roots if isinstance(edge, Node)]
     seen = set(stack)
+    hooked = False
     while stack:
         for edge in stack.pop().edges:
-            if edge is not None and edge not in seen and isinstance(edge, Node):
-                seen.add(edge)
-                stack.append(edge)
-    return sorted(seen, key=_by_sequence, reverse=True)
+            if edge is not None and edge not in seen:
+                if isinstance(edge, Node):
+                    seen.add(edge)
+                    stack.append(edge)
+                elif edge._hooks or edge._accumulated:
+                    hooked = True
+    order = sorted(seen, key=_by_sequence, reverse=True)
+    if not hooked:
+        return order, None
+    last: dict[TensorBase, Node] = {}
+    for node in order:
+        for edge in node.edges:
+            if isinstance(edge, TensorBase) and (edge._hooks or edge._accumulated):
+                last.pop(edge, None)
+                last[edge] = node
+    due: dict[Node, list[TensorBase]] = {}
+    for leaf, node in last.items():
+        due.setdefault(node, []).append(leaf)
+    return order, due
 
 
 def _leading_to(targets: Iterable[Any], order: list[Node]) -> set[Any]:
@@ -89,9 +124,11 @@ def _leading_to(targets: Iterable[Any], order: list[Node]) -> set[Any]:
     return useful
 
 
-def _step(node: Node, g: Any, pending: dict[Any, Any], useful: set[Any] | None, create_graph: bool) -> None:
+def _step(
+    node: Node, g: Any, pending: dict[Any, Any], borrowed: set[Any], useful: set[Any] | None, create_graph: bool
+) -> None:
     """Call the rules of one node and add each result to what its operand's origin has received."""
-    row, saved = node.row, node.saved
+    row, saved, edges = node.row, node.saved, node.edges
     if saved is None:
         raise RuntimeError(
             f"Trying to backward through the graph a second time: the values that {node.name()} saved at {node.line} "
@@ -101,28 +138,26 @@ def _step(node: Node, g: Any, pending: dict[Any, Any], useful: set[Any] | None, 
     if Writes.last > node.seq:
         _check_versions(node)
     joint = row.joint
-    results: Sequence[Any] = ()
-    if joint:
-        results = row.rules[0](g, *(as_tensors(node, 0) if create_graph else saved[0]))  # type: ignore[misc]
-        if len(results) != len(node.edges):
-            raise RuntimeError(
-                f"{node.name()} returned an incorrect number of gradients: expected {len(node.edges)}, one per "
-                f"operand, got {len(results)}"
-            )
+    results: Any = None
+    if joint or node.watch is not None:
+        if node.watch is not None:
+            g = hooks.before(node, g)
+        results = _all_results(node, g, create_graph)
+        if node.watch is not None:
+            results = hooks.after(node, results, g)
     i = -1
-    for edge in node.edges:
+    for edge in edges:
         i += 1
         if edge is None or (useful is not None and edge not in useful):
             continue
-        kept = saved[0 if joint else i]
-        if joint:
+        if results is not None:
             gi = results[i]
         else:
-            gi = row.rules[i](g, *(as_tensors(node, i) if create_graph else kept))  # type: ignore[misc]
+            gi = row.rules[i](g, *(as_tensors(node, i) if create_graph else saved[i]))  # type: ignore[misc]
         if gi is None:
             continue
         if Anomaly.enabled:
-            Anomaly.check(node, gi)
+            Anomaly.check(node, i, gi)
         leaf = isinstance(edge, TensorBase)
         like = edge._array if leaf else edge
         if create_graph:
@@ -131,19 +166,41 @@ def _step(node: Node, g: Any, pending: dict[Any, Any], useful: set[Any] | None, 
             if gi._array.shape != like.shape or gi._array.dtype != like.dtype:
                 gi = fit(gi, like, node, i)
         else:
-            if gi.__class__ is not ndarray:
+            if gi.__class__ is not ndarray and not isinstance(gi, TensorBase):
                 gi = np.asarray(gi)
             if gi.shape != like.shape or (gi.dtype is not like.dtype and gi.dtype != like.dtype):
                 gi = fit(gi, like, node, i)
-            if leaf:
-                # A leaf's gradient is the user's to change: it must not share memory with anything else.
-                alias = gi is g or gi.base is not None
-                for value in kept or ():
-                    alias = alias or value is gi
-                if alias:
-                    gi = gi.copy()
         before = pending.get(edge)
-        pending[edge] = gi if before is None else before + gi
+        if before is None:
+            pending[edge] = gi
+            if leaf and not create_graph and (gi is g or gi.base is not None or _shared(gi, i, saved, results)):
+                borrowed.add(edge)
+        else:
+            _add(pending, edge, gi)
+            borrowed.discard(edge)
+
+
+def _all_results(node: Node, g: Any, create_graph: bool) -> list[Any]:
+    """The gradients of all operands of a node, as one rule or all its rules give them."""
+    row, saved = node.row, node.saved
+    assert saved is not None
+    if not row.joint:
+        return [
+            row.rules[i](g, *(as_tensors(node, i) if create_graph else saved[i] or ())) if edge is not None else None  # type: ignore[misc]
+            for i, edge in enumerate(node.edges)
+        ]
+    results = row.rules[0](g, *(as_tensors(node, 0) if create_graph else saved[0] or ()))  # type: ignore[misc]
+    if len(results) != len(node.edges):
+        raise RuntimeError(
+            f"{node.name()} returned an incorrect number of gradients: expected {len(node.edges)}, one per operand, "
+            f"got {len(results)}"
+        )
+    return list(results)
+
+
+def _shared(gi: Any, i: int, saved: Sequence[Any], results: Any) -> bool:
+    """Tell whether a gradient is an array that a rule was given or that serves another operand too."""
+    return results is not None or any(value is gi for value in saved[i])
 
 
 def fit(g: Any, like: Any, node: Node, i: int) -> Any:
@@ -175,7 +232,7 @@ def _restore(node: Node, value: Any, source: Any) -> Any:
         return tuple(_attach(v, node.edges[k + j], node.counters[k + j]) for j, v in enumerate(value))
     if kind == "output" and isinstance(value, np.ndarray):
         t = wrap(value, node if k == 0 else None)
-        t._version = node.counters[-1]
+        t._version = node.counters[len(node.edges) + k]
         return t
     return value
 
@@ -196,63 +253,63 @@ def _attach(value: Any, edge: Any, counter: list[Any]) -> Any:
 
 def _check_versions(node: Node) -> None:
     """Raise if what a rule saved was overwritten since; writing to what it did not save is no harm."""
-    for i, sources in enumerate(node.row.sources):
-        if node.saved is None or node.saved[i] is None:
-            continue
-        for value, source in zip(node.saved[i] or (), sources, strict=True):
+    for values, sources in zip(node.saved or (), node.row.sources, strict=False):
+        for value, source in zip(values or (), sources, strict=False):
             if source is None:
                 continue
             kind, k = source
-            many = range(k, len(node.edges)) if kind == "operands" else (k,)
-            for j in many:
-                c = -1 if kind == "output" else j
+            for j in range(k, len(node.edges)) if kind == "operands" else (k,):
+                c = len(node.edges) + k if kind == "output" else j
                 if node.counters[c][0] != node.versions[c]:
                     saved = value[j - k] if kind == "operands" else value
-                    _raise_modified(node, kind, j, saved, node.counters[c], node.versions[c])
+                    what = f"its {'output' if kind == 'output' else 'operand'} {j}"
+                    raise_modified(node, what, saved, node.counters[c], node.versions[c])
 
 
-def _raise_modified(node: Node, kind: str, k: int, value: Any, counter: list[Any], version: int) -> None:
-    what = "its output" if kind == "output" else f"its operand {k}"
-    written = f" by the in-place operation at {source_line(counter[2])}" if counter[2] is not None else ""
+def raise_modified(node: Node, what: str, value: Any, counter: list[Any], version: int) -> None:
+    """Say which saved value was overwritten, and where."""
+    name, where = counter[2] or ("", None)
+    written_by = (f" by {name}" if name else "") + (f" at {source_line(where)}" if where is not None else "")
     raise RuntimeError(
         f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"{node.name()}, recorded at {node.line}, saved {what} of shape {list(value.shape)} at version {version}; "
-        f"it is at version {counter[0]} now, overwritten{written}. Write the out-of-place form there "
-        f"(x = x + y for x += y), or x.clone() before it."
+        f"[{dtypes.legacy_name(dtypes.of(value))} {list(value.shape)}], which {node.name()} (recorded at {node.line}) "
+        f"saved as {what}, is at version {counter[0]}; expected version {version} instead. It was last written"
+        f"{written_by or ' by an in-place operation'}. Write the out-of-place form there (x = x + y for x += y), or "
+        f"use x.clone() before it."
     )
 
 
-def _observe(node: Node, g: Any) -> Any:
-    """Let hooks see, and perhaps replace, the whole gradient of a tensor; keep it where it was asked for."""
-    if node.hooks:
-        g = call_hooks(node.hooks.values(), g)
-    t = node.retained() if node.retained is not None else None
-    if t is not None:
-        t._grad = g if isinstance(g, TensorBase) else wrap(g.copy())
-    return g
-
-
-def call_hooks(hooks: Iterable[Any], g: Any) -> Any:
-    """Pass a gradient through hooks, each of which may return another in its place."""
-    tensor = g if isinstance(g, TensorBase) else wrap(g)
-    for hook in list(hooks):
-        result = hook(tensor)
-        if result is not None:
-            if not isinstance(result, TensorBase) or result._array.shape != tensor._array.shape:
-                got = list(result._array.shape) if isinstance(result, TensorBase) else type(result).__name__
-                raise RuntimeError(f"a hook must return None or a Tensor of shape {list(tensor._array.shape)}, got {got}")
-            tensor = result
-    return tensor if isinstance(g, TensorBase) else tensor._array
-
-
-def _accumulate(leaf: TensorBase, g: Any) -> None:
-    if isinstance(g, TensorBase):
-        leaf._grad = g if leaf._grad is None else leaf._grad + g
-    elif leaf._grad is None:
-        leaf._grad = wrap(g)
+def _arrive(leaf: TensorBase, g: Any, wanted: dict[Any, Any] | None, borrowed: set[Any]) -> None:
+    """Hand the whole gradient of a leaf to its hooks, and then to its ``grad`` or to who asked for it."""
+    if wanted is not None and leaf not in wanted:
+        return
+    if leaf._hooks:
+        g = hooks.call_hooks(leaf._hooks.values(), g)
+        borrowed.add(leaf)
+    if wanted is not None:
+        wanted[leaf] = g.copy() if isinstance(g, ndarray) and leaf in borrowed else g
     else:
-        np.add(leaf._grad._array, g, out=leaf._grad._array)
-        written(leaf._grad)
+        accumulate(leaf, g, leaf not in borrowed)
+
+
+def accumulate(leaf: TensorBase, g: Any, owned: bool) -> None:
+    """Add to the ``grad`` of a leaf, which is the user's to change: it shares memory with nothing else."""
+    with _accumulating:
+        old = leaf._grad
+        if isinstance(g, TensorBase):
+            leaf._grad = clone_row(g) if old is None else old + g
+        elif old is None:
+            # In the leaf's own layout: kernels of optimizers walk through both side by side.
+            if not owned or g.strides != leaf._array.strides:
+                own = np.empty_like(leaf._array)
+                np.copyto(own, g)
+                g = own
+            leaf._grad = wrap(g)
+        elif old._array.flags.writeable:
+            np.add(old._array, g, out=old._array)
+            written(old, "backward")
+        else:
+            leaf._grad = wrap(old._array + g)
     if leaf._accumulated:
         for hook in list(leaf._accumulated.values()):
             hook(leaf)

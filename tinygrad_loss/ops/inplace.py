@@ -9,11 +9,26 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Array
-from ..op import TensorBase, edge_of, follow, mode, op, record, refresh, sample, user_location, wrap, written
+from ..op import (
+    Node,
+    TensorBase,
+    continue_as,
+    edge_of,
+    follow,
+    mode,
+    op,
+    record,
+    refresh,
+    sample,
+    steps,
+    user_location,
+    wrap,
+    written,
+)
 from .broadcast import expand_row
 from .index import basic_view, index_row, split
 from .shape import clone_row, reshape, to
-from .slicing import select_row
+from .slicing import select_row, split_row, unbind_row
 
 
 def _layout(x: Array) -> tuple[int, ...]:
@@ -30,7 +45,7 @@ def _overwritten(base: Array, source: Array, *, path: Any, order: tuple[int, ...
 
 
 # What a write through a view does to its base: the part that the path leads to is replaced.
-copy_slices = op(
+copy_slices: Any = op(
     "copy_slices",
     _overwritten,
     vjp=(
@@ -39,10 +54,10 @@ copy_slices = op(
     ),
     numpy=_overwritten,
     domain=(-2, 2),
-    samples=[sample((3, 4), (4,), path=((select_row, {"index": (1,)}),), order=(0, 1))],
+    samples=[sample((3, 4), (4,), path=[(None, select_row, {"index": (1,)}, True)], order=(0, 1))],
     grad_name="CopySlices",
 )
-laid_out = op(
+laid_out: Any = op(
     "laid_out",
     lambda x, *, order: _overwritten(x, x, path=(), order=order),
     vjp=lambda g: g,
@@ -50,13 +65,40 @@ laid_out = op(
     domain=(-2, 2),
     samples=[sample((3, 4), order=(1, 0))],
 )
+# The old value has no influence on the new one, and says so: its gradient is zero, not missing.
+zero_row: Any = op(
+    "zero",
+    lambda x: np.zeros_like(x),
+    vjp=lambda g: zero_row(g),
+    numpy="np.zeros_like({x})",
+    domain=(-2, 2),
+)
+copy_row = op(
+    "copy",
+    lambda x, source: np.array(np.broadcast_to(source, x.shape), x.dtype),
+    vjp=(lambda g: zero_row(g), lambda g: g),
+    numpy="np.array(np.broadcast_to({source}, {x}.shape), {x}.dtype)",
+    domain=(-2, 2),
+    samples=[sample((3, 4), (4,)), sample((2, 3), ())],
+    grad_name="CopyBackwards",
+)
+fill_row = op(
+    "fill",
+    lambda x, value: np.full_like(x, value),
+    vjp=(lambda g: zero_row(g), lambda g: g),
+    numpy="np.full_like({x}, {value})",
+    domain=(-2, 2),
+    samples=[sample((3, 4), ()), sample((2, 3), 0.5)],
+)
+
+
 def _put(x: Array, values: Any, *, index: Any) -> Array:
     out = x.copy()
     out[index] = values
     return out
 
 
-index_put = op(
+index_put: Any = op(
     "index_put",
     _put,
     vjp=(lambda g, index: index_put(g, 0.0, index=index), lambda g, index: index_row(g, index=index)),
@@ -66,78 +108,129 @@ index_put = op(
 )
 
 
-def check_writable(x: TensorBase, name: str) -> None:
-    """Refuse to write into a leaf whose gradient is wanted: the tape could not tell its value before from after."""
+# --- may it be written? -------------------------------------------------------------------------------------------
+
+
+def check_writable(x: TensorBase, name: str, tracked: bool = False) -> None:
+    """Refuse a write that the tape could not follow, into ``x`` or into what ``x`` is a view of."""
     if not mode.grad:
         return
-    root = x if x._base is None else x._base
-    if root._requires_grad and root._node is None:
-        what = "a leaf Variable" if root is x else "a view of a leaf Variable"
-        raise RuntimeError(
-            f"{what} that requires grad is being used in an in-place operation: {name} on a tensor of shape "
-            f"{list(x._array.shape)}. Write it inside `with no_grad():`, or out of place (y = x.{name.strip('_')}(...))."
-        )
+    base = x._base
+    if base is not None and (tracked or edge_of(x) is not None or edge_of(base) is not None):
+        for _, view_op, _, recorded in steps(x):
+            if not recorded:
+                raise RuntimeError(
+                    f"A view was created in no_grad mode and is being modified inplace with grad mode enabled, by "
+                    f"{name} on shape {list(x._array.shape)}. Make the view and write to it both inside the no_grad "
+                    f"block (the write is not tracked) or both outside (it is tracked)."
+                )
+            if view_op is None or view_op in _SEVERAL_VIEWS:
+                who = "a custom Function" if view_op is None else f"{view_op.row.name}(), a function of several views,"
+                raise RuntimeError(
+                    f"{name} would write into a view that {who} returned, of shape {list(x._array.shape)}. Such "
+                    f"functions do not allow the output views to be modified inplace: write out of place, or into a "
+                    f"slice of the tensor itself."
+                )
+    for root, what in ((x, "a leaf Variable"), (base, "a view of a leaf Variable")):
+        if root is not None and root._requires_grad and root._node is None:
+            raise RuntimeError(
+                f"{what} that requires grad is being used in an in-place operation: {name} on a tensor of shape "
+                f"{list(x._array.shape)}. Write it inside `with no_grad():`, or out of place (y = "
+                f"x.{name.strip('_')}(...))."
+            )
+
+
+_SEVERAL_VIEWS = (unbind_row, split_row)
+
+
+def _target(x: TensorBase, name: str) -> Array:
+    """The array to write into."""
+    array = x._array
+    if not array.flags.writeable:
+        shape = list(array.shape)
+        if any(n > 1 and step == 0 for n, step in zip(array.shape, array.strides, strict=True)):
+            raise RuntimeError(
+                f"unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                f"location, in {name} on an expanded tensor of shape {shape}. Please clone() the tensor before "
+                f"performing the operation."
+            )
+        array = array.view()
+        try:
+            array.flags.writeable = True  # a part of an expanded tensor that repeats nothing itself
+        except ValueError:
+            raise RuntimeError(
+                f"{name}: this tensor of shape {shape} shares the memory of a read-only array. Write x = x.clone() "
+                f"first."
+            ) from None
+        x._array = array
+    return array
+
+
+# --- the write ----------------------------------------------------------------------------------------------------
 
 
 def store(x: Any, y: Any, name: str) -> Any:
     """Put the value of ``y`` into the storage of ``x``, and its history in place of that of ``x``."""
-    target, value = x._array, y._array
+    target, value = _target(x, name), y._array
     if not dtypes.can_cast(dtypes.of(value), dtypes.of(target)):
         raise RuntimeError(
-            f"result type {dtypes.of(value)} can't be cast to the desired output type {dtypes.of(target)} by {name}: write it "
-            f"out of place, or .to({dtypes.of(target)}) first"
+            f"result type {dtypes.of(value)} can't be cast to the desired output type {dtypes.of(target)} by {name}: "
+            f"write it out of place, or .to({dtypes.of(value)}) first"
         )
     if value.shape != target.shape:
         raise RuntimeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(value.shape)}: {name} cannot "
-            f"enlarge its tensor; write it out of place"
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(value.shape)}: {name} "
+            f"cannot enlarge its tensor; write it out of place"
         )
-    if not target.flags.writeable:
-        raise RuntimeError(
-            f"{name}: the elements of this tensor of shape {list(target.shape)} cannot be written (several of them share "
-            f"one place in memory, or the array is read-only). Write x = x.clone() first."
-        )
-    node = y._node if mode.grad else None
-    if node is not None:
-        _keep_old(node, x, y)
+    if y._node is not None:
+        check_writable(x, name, tracked=True)
+        _keep_old(y._node, x)
     np.copyto(target, value, casting="unsafe")
-    written(x, user_location(2))
-    if mode.grad:
-        _rebase(x, y)
+    rewrite(x, y, name)
     return x
 
 
-def _keep_old(node: Any, x: Any, y: Any) -> None:
-    """An op in place may need its operand's old value: keep a copy of it, under a counter of its own."""
-    old = None
-    for i, values in enumerate(node.saved or ()):
-        if values is not None and any(v is x._array for v in values):
-            old = x._array.copy() if old is None else old
-            node.saved[i] = tuple(old if v is x._array else v for v in values)
-    if old is not None:
-        node.counters = [*([0, 0, None] if c is x._version else c for c in node.counters[:-1]), node.counters[-1]]
-        node.versions = [c[0] for c in node.counters]
+def _keep_old(node: Node, x: Any) -> None:
+    """Give the op that is about to overwrite ``x`` copies of what it saved of it, under counters of their own."""
+    copies: dict[int, Array] = {}
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(kept, value))
+        if not isinstance(value, np.ndarray) or not np.may_share_memory(value, x._array):
+            return value
+        if id(value) not in copies:
+            copies[id(value)] = value.copy("K")
+        return copies[id(value)]
+
+    node.saved = [None if values is None else tuple(map(kept, values)) for values in node.saved or ()]
+    node.counters = [[0, 0, None] if counter is x._version else counter for counter in node.counters]
+    node.versions = [counter[0] for counter in node.counters]
 
 
-def _rebase(x: Any, y: Any) -> None:
-    """Let the history of ``x``, and of what it is a view of, go on from ``y``."""
-    if y._node is None and edge_of(x) is None and (x._base is None or edge_of(x._base) is None):
+def rewrite(x: Any, y: Any, name: str) -> None:
+    """Note that the storage of ``x`` was written; its history, and that of what it is a view of, goes on from ``y``."""
+    written(x, name, user_location(2))
+    base = x._base
+    if not mode.grad or (y._node is None and edge_of(x) is None and (base is None or edge_of(base) is None)):
         return
     y = to(y, x._array.dtype)
-    x._version[1] += 1
-    if x._base is None:
-        x._node = y._node
+    if base is None:
+        y = y if y._node is not None else copy_row(x, y)
+        x._version[1] += 1
+        continue_as(x, y._node)
         return
-    base = x._base
-    base._node = record(
+    x._version[1] += 1
+    node = record(
         copy_slices.row,
         [base._array, y._array],
         [edge_of(base), y._node],
         [base._version, y._version],
-        {"path": x._path, "order": _layout(base._array)},
+        {"path": steps(x), "order": _layout(base._array)},
         base._array,
         base,
     )
+    continue_as(base, node)
     refresh(x)
 
 
@@ -169,7 +262,7 @@ def setitem(x: Any, index: Any, value: Any) -> None:
         value = expand_row(reshape(value, given), shape=shape)
     except ValueError:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(shape)}"
+            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result "
+            f"of shape {list(shape)}"
         ) from None
     store(part, index_put(part, value, index=advanced) if advanced else clone_row(value), "__setitem__")
