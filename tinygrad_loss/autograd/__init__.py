@@ -11,13 +11,20 @@ from .grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from .report import Finding, GradientReport
+from .verify import verify
 
 __all__ = [
+    "Finding",
+    "GradientReport",
     "RemovableHandle",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "finite_difference",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_anomaly_enabled",
     "is_grad_enabled",
@@ -25,4 +32,5 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "verify",
 ]

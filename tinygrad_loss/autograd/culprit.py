@@ -1,0 +1,221 @@
+"""Which op is wrong: each call on the tape is checked alone, at the very values that flowed through it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from .. import random
+from ..dtypes import Array
+from ..op import TensorBase, edge_of, source_line
+from .differences import EPS, Derivative, Line, Outputs, derivative, scale_of
+from .hypotheses import Evidence, name_the_mistake
+from .report import Finding
+from .workbench import Call, Workbench
+
+Wrong = tuple[str, tuple[int, ...], float, Derivative]
+SINGLY = 600  # elements of an operand up to which each is checked; of a larger one a sample
+MARGIN = 10.0
+
+
+def find_culprits(
+    bench: Workbench,
+    cotangents: list[Array],
+    wrong: list[Wrong],
+    gradients: dict[str, Array | None],
+    problem: RuntimeError | None,
+) -> list[Finding]:
+    """Say which ops make the gradient wrong; if every rule is right by itself, what else happened on the way."""
+    calls = bench.trace()
+    name, index, analytic, d = (
+        wrong[0] if wrong else (next(iter(bench.leaves)), (), math.nan, Derivative(math.nan, 0.0))
+    )
+    findings = []
+    told: set[tuple[str, str]] = set()
+    for call in calls:
+        for kind, hint in examine(call):
+            where = source_line(call.where)
+            if (call.row.name, kind) not in told:
+                told.add((call.row.name, kind))
+                findings.append(Finding(kind, call.row.name, name, index, analytic, d.value, d.error, hint, where))
+    if findings:
+        return findings
+    finding = _overwritten_values(calls) or _cut_off(bench, calls)
+    if finding is not None:
+        kind, op, hint, where = finding
+        return [Finding(kind, op, name, index, analytic, d.value, d.error, hint, where)]
+    if problem is not None:
+        return [Finding("wrong", None, name, index, analytic, d.value, d.error, f"backward raised: {problem}")]
+    return [_without_culprit(bench, wrong, gradients)]
+
+
+# --- one op by itself ---------------------------------------------------------------------------------------------
+
+
+def examine(call: Call) -> list[tuple[str, str]]:
+    """The mistakes in the rules of one call, as (kind, hint)."""
+    need = [i for i, (v, t) in enumerate(zip(call.values, call.tracked, strict=True)) if t and v.dtype.kind == "f"]
+    if not need or call.out.dtype.kind != "f" or not np.isfinite(call.out).all():
+        return []
+    values = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in call.values]
+    generator = random.Generator().manual_seed(call.out.size)
+    cotangent = generator.normal(np.empty(call.out.shape))
+    evidence = Evidence(call, values, need, cotangent, generator)
+    try:
+        analytic = evidence.analytic(cotangent)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        return [_from_error(call, str(error))]
+    if analytic is None:
+        return []  # the op is not on the tape by itself, so it has no rule to blame
+    mistakes = []
+    for i in need:
+        a = analytic[i]
+        numeric, bars, chosen = numeric_gradient(evidence, i, a)
+        bad = ~(np.abs(a.reshape(-1)[chosen] - numeric) <= MARGIN * bars)
+        bad &= np.isfinite(numeric)
+        if bad.any():
+            mistakes.append(name_the_mistake(evidence, i, a, numeric, bars, chosen))
+    return mistakes
+
+
+def numeric_gradient(evidence: Any, i: int, analytic: Array) -> tuple[Array, Array, Array]:
+    """Differences for the elements of operand i: values, error bars (NaN at a kink whose range holds), which elements."""
+    x = evidence.values[i]
+    flat, slopes = x.reshape(-1), analytic.reshape(-1)
+    n = flat.size
+    chosen = np.arange(n)
+    if n > SINGLY:
+        drawn = evidence.generator.randperm(n)[:SINGLY]
+        chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))]]))
+    base, scale = evidence.forward(), scale_of(x)
+    slack = 64 * EPS * float(np.max(np.abs(slopes[np.isfinite(slopes)]), initial=0.0))
+    numeric, bars = np.empty(chosen.size), np.empty(chosen.size)
+    for k, j in enumerate(chosen):
+        home = float(flat[j])
+
+        def at(t: float, j: int = j, home: float = home) -> Outputs:
+            flat[j] = home + t
+            try:
+                return evidence.forward()
+            finally:
+                flat[j] = home
+
+        step = 2.0 ** round(math.log2(max(abs(home), scale)))
+        d = derivative(Line(at, base, [evidence.cotangent]), step, float(slopes[j]), slack)
+        inside = d.is_kink and d.accepts(float(slopes[j]), slack + MARGIN * d.error)
+        numeric[k] = slopes[j] if inside else d.value
+        bars[k] = d.error + slack
+    return numeric, bars, chosen
+
+
+def _from_error(call: Call, message: str) -> tuple[str, str]:
+    """A rule that raised: a gradient of another shape than its operand's is transposed, or not summed back."""
+    shapes = re.search(r"got \[(.*?)\] but expected shape compatible with \[(.*?)\]", message)
+    if shapes is None:
+        return "wrong", f"the rule raised: {message}"
+    got, expected = ([int(n) for n in text.split(", ") if n] for text in shapes.groups())
+    if sorted(got) == sorted(expected):
+        return (
+            "transposed",
+            f"the rule gives a gradient of shape {got} for an operand of shape {expected}: transpose it",
+        )
+    return "missing-unbroadcast", f"the rule gives a gradient of shape {got} for an operand of shape {expected}"
+
+
+# --- every rule is right by itself --------------------------------------------------------------------------------
+
+
+def _overwritten_values(calls: list[Call]) -> tuple[str, str, str, str] | None:
+    for call in calls:
+        for value, copy in call.saved:
+            if not np.array_equal(value, copy, equal_nan=True):
+                hint = (
+                    "a value that the op saved was written to before the backward, behind the version counter (through "
+                    ".data or .numpy()); write to a clone"
+                )
+                return "saved-modified", call.row.name, hint, source_line(call.where)
+    return None
+
+
+def _cut_off(bench: Workbench, calls: list[Call]) -> tuple[str, str, str, str] | None:
+    """Find a value that depends on the inputs but is not on the tape: it moves when they do."""
+    homes = {name: leaf._array.copy() for name, leaf in bench.leaves.items()}
+    generator = random.Generator().manual_seed(7)
+    try:
+        for leaf in bench.leaves.values():
+            leaf._array += generator.normal(np.empty(leaf._array.shape)) * 1e-3 * scale_of(leaf._array)
+        moved = bench.trace()
+    finally:
+        for name, leaf in bench.leaves.items():
+            leaf._array[...] = homes[name]
+    own = {id(leaf) for leaf in bench.leaves.values()}
+    for a, b in zip(calls, moved, strict=False):
+        if a.row is not b.row:
+            return None
+        where = source_line(a.where)
+        if (
+            any(a.tracked)
+            and edge_of(a.result) is None
+            and a.out.dtype.kind == "f"
+            and a.row.rules
+            and _moved(a.out, b.out)
+        ):
+            hint = "its result is not on the tape though its operands are: it was computed inside no_grad()"
+            return "detached", a.row.name, hint, where
+        for x, u, v, tracked in zip(a.operands, a.values, b.values, a.tracked, strict=True):
+            if tracked or not isinstance(x, TensorBase) or id(x) in own or not isinstance(v, np.ndarray):
+                continue
+            if u.dtype.kind == "f" and _moved(u, v) and not _made_untracked(x, calls):
+                hint = (
+                    "one of its operands depends on the input but is not on the tape: look for detach(), .data, .item() or "
+                    "NumPy on the way to it"
+                )
+                return "detached", a.row.name, hint, where
+    return None
+
+
+def _made_untracked(x: Any, calls: list[Call]) -> bool:
+    """Whether a traced op made this tensor from operands that no gradient was asked for: that op's operand is to blame."""
+    return any(call.result is x and not any(call.tracked) for call in calls)
+
+
+def _moved(a: Array, b: Array) -> bool:
+    return a.shape != b.shape or not np.array_equal(a, b, equal_nan=True)
+
+
+def _without_culprit(bench: Workbench, wrong: list[Wrong], gradients: dict[str, Array | None]) -> Finding:
+    name, index, analytic, d = wrong[0]
+    hint = "no single op's rule explains it"
+    if not np.any(gradients[name]) and gradients[name] is not None:
+        return Finding("zero-gradient", None, name, index, analytic, d.value, d.error, hint)
+    if gradients[name] is None:
+        hint = "the input is not on the tape of the output although the output depends on it"
+        return Finding("detached", None, name, index, analytic, d.value, d.error, hint)
+    return Finding("wrong", None, name, index, analytic, d.value, d.error, hint)
+
+
+# --- random functions ---------------------------------------------------------------------------------------------
+
+
+def find_nondeterminism(bench: Workbench) -> Finding:
+    """Name the first op whose result differs between two runs at the same values."""
+    before = random.default_generator.get_state()
+    first, second = bench.trace(), bench.trace()
+    drew = not np.array_equal(before, random.default_generator.get_state())
+    advice = (
+        "it draws random numbers: call tg.manual_seed(...) inside the function, or model.eval()"
+        if drew
+        else ("it reads something that changes between calls")
+    )
+    name = next(iter(bench.leaves))
+    for a, b in zip(first, second, strict=False):
+        if a.row is not b.row or _moved(a.out, b.out):
+            hint = f"two evaluations at the same values differ, from this op on; {advice}"
+            return Finding(
+                "nondeterministic", a.row.name, name, (), math.nan, math.nan, math.nan, hint, source_line(a.where)
+            )
+    hint = f"two evaluations at the same values differ; {advice}"
+    return Finding("nondeterministic", None, name, (), math.nan, math.nan, math.nan, hint)
