@@ -35,6 +35,8 @@ ROOMS = [
     "optim",
     "utils",
     "vision",
+    "testing",
+    "verify",
     "__init__",
 ]
 # Numba is LLVM's front end and installs llvmlite, in which its intrinsics are written.
