@@ -11,11 +11,15 @@ from .grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .report import Finding, GradientReport
+from .stepwise import DifferenceTable, finite_difference
 from .verify import verify
 
 __all__ = [
+    "DifferenceTable",
     "Finding",
+    "GradcheckError",
     "GradientReport",
     "RemovableHandle",
     "backward",
