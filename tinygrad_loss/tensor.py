@@ -15,6 +15,7 @@ from .ops import activation, create, elementwise, index, inplace, linalg, reduce
 from .ops import shape as shapes
 from .ops.arguments import axis
 from .ops.broadcast import expand
+from .ops.slicing import unbind_row
 
 
 class Size(tuple[int, ...]):
@@ -322,7 +323,7 @@ class Tensor(TensorBase):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._array.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([index.unbind_row(self, index=(i,)) for i in range(len(self._array))])
+        return iter([unbind_row(self, index=(i,)) for i in range(len(self._array))])
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, (Tensor, bool, int, float, complex)):
