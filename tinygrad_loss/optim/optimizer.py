@@ -96,6 +96,7 @@ class Optimizer:
     defaults: dict[str, Any]
     param_groups: list[dict[str, Any]]
     _opt_called = False
+    _scheduled = False  # whether a scheduler wants to know that
     _inside = False
     _step_pre: Hooks
     _step_post: Hooks
