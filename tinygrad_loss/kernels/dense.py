@@ -48,7 +48,7 @@ def plain_sum(x: Array) -> float:
     """The sum of a block, in vector lanes."""
     s = 0.0
     for i in range(x.size):
-        s += x[i]
+        s += np.float64(x[i])
     return s
 
 

@@ -177,7 +177,7 @@ def _logsigmoid_grad(g: Array, x: Array) -> None:
 @jit
 def _softplus_grad(g: Array, x: Array, beta: float, threshold: float) -> None:
     for i in range(g.size):
-        z = x[i] * beta
+        z = np.float64(x[i]) * beta
         d = g[i] * scalar.sigmoid64(z)
         g[i] = g[i] if z > threshold else d
 

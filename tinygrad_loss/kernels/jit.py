@@ -101,7 +101,7 @@ if JIT_DISABLED:
 
     def bits(x: Any) -> Any:
         """The bits of a float as an integer."""
-        return x.view(np.int32 if isinstance(x, np.float32) else np.int64)
+        return x.view(np.int32) if isinstance(x, np.float32) else np.float64(x).view(np.int64)
 
     def from_bits(x: Any) -> Any:
         """The float with these bits."""
