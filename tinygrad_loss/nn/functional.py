@@ -8,24 +8,50 @@ from typing import TYPE_CHECKING, Any
 from ..ops import activation
 from ..ops.activation import elu as _elu
 from ..ops.activation import logsigmoid, sigmoid, softplus, tanh
+from ..ops.batch_norm import batch_norm, instance_norm
+from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from ..ops.embedding import embedding
 from ..ops.inplace import inplace as _in_place
 from ..ops.linalg import linear
 from ..ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
-from ..ops.losses.classes import cross_entropy, nll_loss
+from ..ops.losses.classification import cross_entropy, nll_loss
 from ..ops.losses.regression import mse_loss
 from ..ops.norm import group_norm, layer_norm, rms_norm
+from ..ops.pad import pad
 from ..ops.pairwise import bilinear, cosine_similarity, pairwise_distance
+from ..ops.patches import fold, unfold
+from ..ops.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
+from ..ops.resize import interpolate, pixel_shuffle, pixel_unshuffle
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
@@ -36,14 +62,22 @@ __all__ = [
     "elu_",
     "embedding",
     "feature_alpha_dropout",
+    "fold",
     "group_norm",
+    "instance_norm",
+    "interpolate",
     "layer_norm",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "relu_",
     "rms_norm",
@@ -51,6 +85,7 @@ __all__ = [
     "softmax",
     "softplus",
     "tanh",
+    "unfold",
 ]
 
 relu_ = _in_place(activation.relu, "relu_")
