@@ -1,6 +1,13 @@
 """Numba kernels: ndarray in, fresh ndarray out. This room imports NumPy and Numba alone and knows no Tensor."""
 
-from .cross_entropy import cross_entropy, cross_entropy_grad, nll, nll_grad
+from .classes import (
+    cross_entropy,
+    cross_entropy_grad,
+    nll,
+    nll_grad,
+    soft_cross_entropy,
+    soft_cross_entropy_grad,
+)
 from .dense import column_sum, linear, sum_
 from .elementwise import (
     elu,
@@ -23,7 +30,7 @@ from .elementwise import (
     tanh,
     tanh_grad,
 )
-from .losses import bce, bce_grad, bce_logits, bce_logits_grad
+from .losses import bce, bce_grad, bce_logits, bce_logits_grad, mse, mse_grad
 from .optimizers import adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd
 from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from .threads import get_num_threads, set_num_threads
@@ -57,6 +64,8 @@ __all__ = [
     "logsumexp",
     "logsumexp_grad",
     "nadam",
+    "mse",
+    "mse_grad",
     "nll",
     "nll_grad",
     "radam",
@@ -68,6 +77,8 @@ __all__ = [
     "sigmoid",
     "sigmoid_grad",
     "sigmoid_grad_x",
+    "soft_cross_entropy",
+    "soft_cross_entropy_grad",
     "softmax",
     "softmax_grad",
     "softplus",

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import scalar
 from .jit import Array, inline, jit
-from .pointwise import NOTHING, first_outside, full, gradient, slopes, total, value
+from .pointwise import first_outside, full, gradient, slopes, total, value
 
 __all__ = ["bce", "bce_grad", "bce_logits", "bce_logits_grad", "mse", "mse_grad"]
 
@@ -24,8 +24,8 @@ def clamped(log: float) -> float:
 @inline
 def bce_loss(x: float, t: float, _: float) -> float:
     """-(t log x + (1 - t) log(1 - x)), both logarithms clamped; NaN where x or t is not within [0, 1]."""
-    q = np.float64(t)
-    q = q if (q >= 0.0) & (q <= 1.0) else np.nan
+    share = np.float64(t)
+    q = share if (share >= 0.0) & (share <= 1.0) else np.nan
     return (q - 1.0) * clamped(scalar.log1p(-x)) - q * clamped(scalar.log(x))
 
 

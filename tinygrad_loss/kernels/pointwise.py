@@ -1,99 +1,138 @@
-"""Losses of one input and one target element: one pass for the value, one for the gradient, rounded once from float64."""
+"""The frame of every loss that compares element with element: one pass for the value, one for the gradient.
+
+A loss is a scalar function of x, t and a third number (a parameter, or one for each element); a kernel is that function
+put into the frame. Everything is computed in float64, block by block, and rounded once. A sum adds blocks with
+compensation and chunks in order, so its value does not depend on the number of threads.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .dense import plain_sum, two_sum
-from .jit import Array, inline, jit
+from .jit import Array, inline
 from .threads import parallel
 
-__all__ = ["mse", "mse_grad"]
+__all__ = ["NOTHING", "constant", "first_outside", "flat", "full", "gradient", "slopes", "total", "value"]
 
 BLOCK = 512
 GRAIN = 65536
+NOTHING = {np.dtype(d): np.empty(0, d) for d in (np.float32, np.float64)}
 ndarray = np.ndarray
 
 
 @inline
-def store(block: Array, out: Array) -> None:
-    """out[...] = block."""
-    for i in range(block.size):
-        out[i] = block[i]
-
-
-@jit
-def _mse(x: Array, t: Array, out: Array, each: bool) -> float:
-    buffer, whole, lost = np.empty(BLOCK), 0.0, 0.0
+def total(loss: Callable[..., float], x: Array, t: Array, q: Array, w: Array, out: Array) -> float:
+    """The sum of loss(x, t, q) w, each term stored in `out`; a q of one element is for all, empty w and out are none."""
+    buffer, thirds, whole, lost = np.empty(BLOCK), np.empty(BLOCK), 0.0, 0.0
+    if q.size == 1:
+        thirds[: x.size] = q[0]
     for a in range(0, x.size, BLOCK):
-        p, q = x[a : a + BLOCK], t[a : a + BLOCK]
-        block = buffer[: p.size]
+        xs, ts = x[a : a + BLOCK], t[a : a + BLOCK]
+        block = buffer[: xs.size]
+        if q.size > 1:
+            thirds[: xs.size] = q[a : a + BLOCK]
         for i in range(block.size):
-            d = np.float64(p[i]) - q[i]
-            block[i] = d * d
-        if each:
-            store(block, out[a : a + BLOCK])
-        else:
-            whole, e = two_sum(whole, plain_sum(block))
-            lost += e
-    return whole + lost if lost == lost else whole
+            block[i] = loss(xs[i], ts[i], thirds[i])
+        if w.size:
+            block *= w[a : a + BLOCK]
+        if out.size:
+            out[a : a + BLOCK] = block
+        whole, e = two_sum(whole, plain_sum(block))
+        lost += e
+    return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
 
 
-@jit
-def _mse_grad(g: Array, factor: float, each: bool, x: Array, t: Array, out: Array) -> None:
-    for i in range(x.size):
-        out[i] = 2.0 * factor * (np.float64(x[i]) - t[i]) * (g[i] if each else g[0])
+@inline
+def slopes(
+    slope: Callable[..., float], g: Array, factor: float, x: Array, t: Array, q: Array, w: Array, out: Array
+) -> None:
+    """out = slope(x, t, q) w g factor; g of one element stands for all."""
+    buffer, thirds = np.empty(BLOCK), np.empty(BLOCK)
+    if q.size == 1:
+        thirds[: x.size] = q[0]
+    if g.size == 1:
+        factor = factor * g[0]
+    for a in range(0, x.size, BLOCK):
+        xs, ts = x[a : a + BLOCK], t[a : a + BLOCK]
+        block = buffer[: xs.size]
+        if q.size > 1:
+            thirds[: xs.size] = q[a : a + BLOCK]
+        for i in range(block.size):
+            block[i] = slope(xs[i], ts[i], thirds[i]) * factor
+        if g.size > 1:
+            block *= g[a : a + BLOCK]
+        if w.size:
+            block *= w[a : a + BLOCK]
+        out[a : a + BLOCK] = block
 
 
-def _flat(x: Array) -> Array:
+def flat(x: Any) -> Array:
     """x in one dimension; copied where a kernel would be compiled anew for its layout or for being read-only."""
     if type(x) is not ndarray:
         x = np.asarray(x)
-    return x.ravel() if x.flags.carray else x.flatten()
+    return x.ravel() if x.flags.carray else x.flatten()  # type: ignore[no-any-return]
 
 
-def _value(kernel: Callable[..., float], x: Array, t: Array, reduction: str) -> Array:
-    each, p, q = reduction == "none", _flat(x), _flat(t)
-    out = np.empty(np.shape(x), p.dtype) if each else p
-    flat = out.ravel()
+def full(weight: Array | None, x: Array) -> Array:
+    """A weight for each element of x, or none."""
+    return NOTHING[x.dtype] if weight is None else np.broadcast_to(weight, x.shape).flatten()
+
+
+def constant(number: float) -> Array:
+    """A number for all elements."""
+    return np.full(1, number)
+
+
+def _slice(array: Array, a: int, b: int) -> Array:
+    return array[a:b] if array.size > 1 else array
+
+
+def value(kernel: Callable[..., float], x: Array, t: Array, reduction: str, *extras: Array) -> tuple[Array, float]:
+    """What kernel(x, t, *extras, out) gives, reduced; and its sum, which is NaN where a term is."""
+    p, q = flat(x), flat(t)
+    out = terms = NOTHING[p.dtype]
+    if reduction == "none":
+        out = np.empty(x.shape, p.dtype)
+        terms = out.ravel()
     if p.size <= GRAIN:
-        total = kernel(p, q, flat, each)
+        s = kernel(p, q, *extras, terms)
     else:
         totals = np.empty(-(-p.size // GRAIN))
 
         def run(a: int, b: int) -> None:
-            totals[a // GRAIN] = kernel(p[a:b], q[a:b], flat[a:b], each)
+            parts = [_slice(e, a, b) for e in extras]
+            totals[a // GRAIN] = kernel(p[a:b], q[a:b], *parts, _slice(terms, a, b))
 
         parallel(run, p.size, GRAIN)
-        total = totals.sum()
-    if each:
-        return out
+        s = float(totals.sum())
+    if reduction == "none":
+        return out, s
     if reduction == "mean":
-        total = total / p.size if p.size else np.nan
-    return np.array(total, p.dtype)
+        s = s / p.size if p.size else np.nan
+    return np.array(s, p.dtype), s
 
 
-def _gradient(kernel: Callable[..., None], g: Array, x: Array, t: Array, reduction: str) -> Array:
-    each, flat_g, p, q = reduction == "none", _flat(g), _flat(x), _flat(t)
-    out = np.empty(np.shape(x), p.dtype)
-    flat = out.ravel()
+def gradient(kernel: Callable[..., None], g: Array, x: Array, t: Array, reduction: str, *extras: Array) -> Array:
+    """What kernel(g, factor, x, t, *extras, out) gives, the factor being that of the reduction."""
+    incoming, p, q = flat(g), flat(x), flat(t)
+    out = np.empty(x.shape, p.dtype)
+    slopes = out.ravel()
     factor = 1.0 / p.size if reduction == "mean" and p.size else 1.0
     if p.size <= GRAIN:
-        kernel(flat_g, factor, each, p, q, flat)
+        kernel(incoming, factor, p, q, *extras, slopes)
         return out
 
     def run(a: int, b: int) -> None:
-        kernel(flat_g[a:b] if each else flat_g, factor, each, p[a:b], q[a:b], flat[a:b])
+        parts = [_slice(e, a, b) for e in extras]
+        kernel(_slice(incoming, a, b), factor, p[a:b], q[a:b], *parts, slopes[a:b])
 
     parallel(run, p.size, GRAIN)
     return out
 
 
-def mse(x: Array, t: Array, reduction: str) -> Array:
-    """(x - t)**2."""
-    return _value(_mse, x, t, reduction)
-
-
-def mse_grad(g: Array, x: Array, t: Array, reduction: str) -> Array:
-    """2 g (x - t), divided by their number for the mean."""
-    return _gradient(_mse_grad, g, x, t, reduction)
+def first_outside(x: Array, t: Array) -> int:
+    """The first flat index where x or t is not within [0, 1], or -1."""
+    inside = (x >= 0) & (x <= 1) & (t >= 0) & (t <= 1)  # so NaN is outside
+    return -1 if inside.all() else int(np.argmin(inside))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...op import TensorBase
 from ...ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from ...ops.losses.checks import legacy
-from ...ops.losses.classes import cross_entropy, nll_loss
+from ...ops.losses.classification import cross_entropy, nll_loss
 from ...ops.losses.regression import mse_loss
 from ...tensor import Tensor
 from .module import Module
@@ -22,8 +22,8 @@ class _Loss(Module):
             if isinstance(value, TensorBase):
                 name = type(self).__name__
                 raise TypeError(
-                    f"{name}(input, target) is a call of the constructor, which takes settings. Make the loss first, then "
-                    f"call it: {name}()(input, target), or loss = {name}() and loss(input, target)"
+                    f"{name}(input, target) calls the constructor, which takes settings. Make the loss first, then call "
+                    f"it: {name}()(input, target), or loss = {name}() and loss(input, target)"
                 )
         self.reduction = reduction if size_average is None and reduce is None else legacy(size_average, reduce)
 
@@ -59,7 +59,7 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """Sigmoid and binary cross-entropy in one, exact at any logit; see ``nn.functional.binary_cross_entropy_with_logits``.
+    """Sigmoid and binary cross-entropy in one; see ``nn.functional.binary_cross_entropy_with_logits``.
 
     Examples
     --------

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ... import kernels
 from ...dtypes import F32, F64, Array
-from ...kernels import losses as kernels
 from ...op import op, sample
 from ..activation import logsigmoid, sigmoid, sigmoid_grad
 from ..elementwise import clamp_row, log, log1p
@@ -15,7 +15,6 @@ from ..shape import to
 from .checks import (
     F16,
     REDUCTIONS,
-    Shape,
     check_broadcast,
     check_constant,
     check_floating,
@@ -36,10 +35,6 @@ _TARGET = np.linspace(0.0, 1.0, 12).reshape(3, 4)
 _WEIGHT = np.linspace(0.5, 2.0, 4)
 
 
-def _full(weight: Any, shape: Shape) -> Any:
-    return None if weight is None else np.broadcast_to(weight, shape)
-
-
 def _times(x: Any, weight: Any) -> Any:
     return x if weight is None else x * weight
 
@@ -48,7 +43,7 @@ def _times(x: Any, weight: Any) -> Any:
 
 
 def _bce(x: Array, t: Array, weight: Array | None, *, reduction: str) -> Array:
-    value, bad = kernels.bce(x, t, _full(weight, x.shape), reduction)
+    value, bad = kernels.bce(x, t, weight, reduction)
     if bad >= 0:
         place = position(bad, x.shape)
         right = 0 <= x[place] <= 1
@@ -106,7 +101,7 @@ def _below(x: Any) -> Any:
 
 bce_grad: Any = op(
     "binary_cross_entropy_grad",
-    lambda gx, x, t, weight, *, reduction: kernels.bce_grad(gx, x, t, _full(weight, x.shape), reduction),
+    lambda gx, x, t, weight, *, reduction: kernels.bce_grad(gx, x, t, weight, reduction),
     vjp=(
         lambda g, x, t, weight, reduction: bce_grad(g, x, t, weight, reduction="none") * share(x.shape, reduction),
         lambda g, gx, x, t, weight, reduction: (
@@ -195,16 +190,13 @@ def _bce_logits_target(g: Any, x: Any, weight: Any, pos_weight: Any, reduction: 
 
 
 def _bce_logits_grad_target(g: Any, gx: Any, x: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
-    # s(x) + s(-x) is 1
     slope = -1.0 if pos_weight is None else -1.0 + (1 - pos_weight) * sigmoid(-x)
     return _times(g * gx * slope, weight) * share(x.shape, reduction)
 
 
 bce_logits_row = op(
     "binary_cross_entropy_with_logits",
-    lambda x, t, weight, pos_weight, *, reduction: kernels.bce_logits(
-        x, t, _full(weight, x.shape), _full(pos_weight, x.shape), reduction
-    ),
+    lambda x, t, weight, pos_weight, *, reduction: kernels.bce_logits(x, t, weight, pos_weight, reduction),
     vjp=(
         lambda g, x, t, weight, pos_weight, reduction: bce_logits_grad(
             g, x, t, weight, pos_weight, reduction=reduction
@@ -223,9 +215,7 @@ bce_logits_row = op(
 )
 bce_logits_grad: Any = op(
     "binary_cross_entropy_with_logits_grad",
-    lambda gx, x, t, weight, pos_weight, *, reduction: kernels.bce_logits_grad(
-        gx, x, t, _full(weight, x.shape), _full(pos_weight, x.shape), reduction
-    ),
+    lambda gx, x, t, weight, pos_weight, *, reduction: kernels.bce_logits_grad(gx, x, t, weight, pos_weight, reduction),
     vjp=(
         lambda g, x, t, weight, pos_weight, reduction: (
             bce_logits_grad(g, x, t, weight, pos_weight, reduction="none") * share(x.shape, reduction)

@@ -111,8 +111,8 @@ def check_broadcast(name: str, argument: str, value: TensorBase, shape: Shape) -
     )
     if not fits:
         raise RuntimeError(
-            f"{name}(): {argument} of shape {list(given)} does not broadcast to the shape {list(shape)} of the loss: "
-            f"give it one number for each {'class' if len(shape) > 1 else 'element'}, shape [{shape[-1] if shape else 1}]"
+            f"{name}(): {argument} of shape {list(given)} does not broadcast to the shape {list(shape)} of the loss: give "
+            f"it one number for each {'class' if len(shape) > 1 else 'element'}, shape [{shape[-1] if shape else 1}]"
         )
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import dtypes
+from ... import dtypes, kernels
 from ...dtypes import F32
-from ...kernels import pointwise as kernels
 from ...op import op, sample
 from ..broadcast import expand_row
 from ..shape import to
@@ -24,8 +23,8 @@ def _broadcast(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor
     if x == t:
         return input, target
     warn(
-        f"{name}(): Using a target size {list(t)} that is different to the input size {list(x)}. This will likely lead to "
-        f"incorrect results due to broadcasting. {advice(x, t)}"
+        f"{name}(): Using a target size {list(t)} that is different to the input size {list(x)}. This will likely lead "
+        f"to incorrect results due to broadcasting. {advice(x, t)}"
     )
     try:
         shape = np.broadcast_shapes(x, t)

@@ -1,0 +1,372 @@
+"""Cross-entropy on logits and negative log-likelihood: one class of many, or a distribution over them.
+
+Logits are (N, C, L), class numbers (N, L), distributions (N, C, L): L is 1 or the product of the spatial sizes. With q
+what each class counts for (its weight times its share of the target), the loss of a row is sum(q (logsumexp(x) - x)).
+A pass takes rows in blocks that stay in the cache, gathered into tiles where the classes do not lie side by side. The
+value keeps the largest logit of every row and the sum of the other exponentials: the gradient needs no more, so neither
+softmax nor a one-hot matrix is ever stored.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from . import scalar
+from .dense import exact_sum, sum_
+from .jit import Array, inline, jit, reassociating
+from .pointwise import NOTHING, flat
+from .rowwise import BLOCK, lost_in, row_pieces
+from .threads import parallel
+
+__all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "soft_cross_entropy", "soft_cross_entropy_grad"]
+
+GRAIN = 65536
+TILE = 16  # rows at least: what is gathered comes in lines of memory that hold as many neighbours
+
+
+@inline
+def block_rows(x: Array) -> int:
+    """How many rows a block has."""
+    rows: int = max(1, BLOCK // x.shape[1])
+    return rows if x.shape[2] == 1 else max(rows, TILE)
+
+
+@inline
+def new_tile(x: Array, step: int) -> Array:
+    """Room for the rows of a block, where they must be gathered."""
+    return np.empty((0 if x.shape[2] == 1 else step, x.shape[1]), x.dtype)
+
+
+@inline
+def gathered(x: Array, first: int, last: int, tile: Array) -> Array:
+    """Rows first to last of x (N, C, L), the classes side by side; x itself where they lie so."""
+    n, c, length = x.shape
+    if length == 1:
+        return x.reshape(n, c)[first:last]
+    for r in range(first, last):
+        i, k = r // length, r % length
+        for j in range(c):
+            tile[r - first, j] = x[i, j, k]
+    return tile[: last - first]
+
+
+@inline
+def rows_of(out: Array, first: int, last: int, tile: Array) -> Array:
+    """Where to write rows first to last: into `out` itself, or into a tile to be scattered."""
+    if out.shape[2] == 1:
+        return out.reshape(out.shape[0], out.shape[1])[first:last]
+    return tile[: last - first]
+
+
+@inline
+def scatter(tile: Array, out: Array, first: int, last: int) -> None:
+    """Bring the rows of a tile to their places."""
+    n, c, length = out.shape
+    if length > 1:
+        for r in range(first, last):
+            i, k = r // length, r % length
+            for j in range(c):
+                out[i, j, k] = tile[r - first, j]
+
+
+@inline
+def minus_logp(x: float, high: float, whole: float) -> float:
+    """Log(sum of exponentials) - x, from the largest logit and log(1 + the others)."""
+    return (high - x) - (lost_in(x, high) - whole)
+
+
+@inline
+def weight_of(w: Array, j: int) -> float:
+    """The weight of class j, in float64."""
+    return np.float64(w[j]) if w.size else 1.0
+
+
+@inline
+def hard_share(q: Array, t: int, w: Array, smoothing: float) -> None:
+    """q for a class number: its own weight, and a little of all."""
+    for j in range(q.size):
+        q[j] = smoothing / q.size * weight_of(w, j)
+    q[t] += (1.0 - smoothing) * weight_of(w, t)
+
+
+@inline
+def soft_share(q: Array, t: Array, w: Array, smoothing: float) -> None:
+    """q for a distribution."""
+    for j in range(q.size):
+        q[j] = np.float64(t[j]) * (1.0 - smoothing) + smoothing / q.size
+    if w.size:
+        q *= w
+
+
+@reassociating
+def soft_loss(x: Array, q: Array, high: float, rest: float) -> float:
+    """Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf."""
+    s, whole = 0.0, scalar.log1p_64(rest)
+    for j in range(q.size):
+        s += 0.0 if q[j] == 0.0 else q[j] * minus_logp(np.float64(x[j]), high, whole)
+    return s
+
+
+@inline
+def soft_slopes(x: Array, q: Array, high: float, rest: float, factor: float, out: Array) -> None:
+    """out = factor (sum(q) p - q) with p = softmax(x), as (sum of the other q) p - q (1 - p): that does not cancel."""
+    top, others = 0, 0.0
+    for j in range(1, q.size):
+        top = j if abs(q[j]) > abs(q[top]) else top
+    for j in range(q.size):
+        others += 0.0 if j == top else q[j]
+    whole = 1.0 + rest
+    for j in range(q.size):
+        d = np.float64(x[j]) - high
+        e = scalar.exp_sum(d, lost_in(np.float64(x[j]), high)) if x.itemsize == 8 else scalar.exp64(d)
+        missing = rest if d == 0.0 else 1.0 + (rest - e)
+        more = others if j == top else q[top] + (others - q[j])
+        out[j] = factor * ((more * e - q[j] * missing) / whole)
+
+
+@jit
+def _hard(
+    x: Array, target: Array, w: Array, ignore: int, smoothing: float, table: Array, a: int, b: int
+) -> tuple[float, float]:
+    loss, norm, high, rest = table
+    n, step = x.shape[1], block_rows(x)
+    exps, q, tile = np.empty(step * n), np.empty(n), new_tile(x, step)
+    for first in range(a, b, step):
+        last = min(first + step, b)
+        rows = gathered(x, first, last, tile)
+        row_pieces(rows, 0, last - first, False, exps, high[first:last], rest[first:last])
+        for r in range(first, last):
+            t, row = target[r], rows[r - first]
+            loss[r], norm[r] = 0.0, 0.0
+            if t == ignore:
+                continue
+            if t < 0 or t >= n:
+                norm[r] = np.nan
+                continue
+            norm[r] = weight_of(w, t)
+            if smoothing > 0.0:
+                hard_share(q, t, w, smoothing)
+                loss[r] = soft_loss(row, q, high[r], rest[r])
+            elif norm[r] != 0.0:
+                loss[r] = norm[r] * minus_logp(np.float64(row[t]), high[r], scalar.log1p_64(rest[r]))
+    return exact_sum(loss[a:b]), exact_sum(norm[a:b])
+
+
+@jit
+def _hard_grad(
+    g: Array, scale: float, x: Array, target: Array, w: Array, ignore: int, smoothing: float, pieces: Array, a: int,
+    b: int, out: Array,
+) -> None:  # fmt: skip
+    high, rest = pieces
+    n, step = x.shape[1], block_rows(x)
+    q, tile, out_tile = np.empty(n), new_tile(x, step), new_tile(x, step)
+    for first in range(a, b, step):
+        last = min(first + step, b)
+        rows, outs = gathered(x, first, last, tile), rows_of(out, first, last, out_tile)
+        for r in range(first, last):
+            t, row, result = target[r], rows[r - first], outs[r - first]
+            if t == ignore:
+                result[:] = 0
+                continue
+            factor = np.float64(g[r if g.size > 1 else 0]) * scale
+            if smoothing > 0.0:
+                hard_share(q, t, w, smoothing)
+                soft_slopes(row, q, high[r], rest[r], factor, result)
+                continue
+            m, whole = high[r], 1.0 + rest[r]
+            factor = factor * weight_of(w, t)
+            if x.itemsize == 4:
+                for j in range(n):
+                    result[j] = factor / whole * scalar.exp_coarse(np.float64(row[j]) - m)
+            else:
+                for j in range(n):
+                    result[j] = factor / whole * scalar.exp_sum(row[j] - m, lost_in(row[j], m))
+            # p - 1 = -(what the other classes hold): no cancellation for a confident, right prediction
+            d = np.float64(row[t]) - m
+            others = rest[r] if d == 0.0 else 1.0 + (rest[r] - scalar.exp64(d))
+            result[t] = -factor * (others / whole)
+        scatter(outs, out, first, last)
+
+
+@jit
+def _soft(x: Array, target: Array, w: Array, smoothing: float, table: Array, a: int, b: int) -> float:
+    loss, high, rest = table
+    n, step = x.shape[1], block_rows(x)
+    exps, q, tile, other = np.empty(step * n), np.empty(n), new_tile(x, step), new_tile(target, step)
+    for first in range(a, b, step):
+        last = min(first + step, b)
+        rows, targets = gathered(x, first, last, tile), gathered(target, first, last, other)
+        row_pieces(rows, 0, last - first, False, exps, high[first:last], rest[first:last])
+        for r in range(first, last):
+            soft_share(q, targets[r - first], w, smoothing)
+            loss[r] = soft_loss(rows[r - first], q, high[r], rest[r])
+    return exact_sum(loss[a:b])
+
+
+@jit
+def _soft_grad(
+    g: Array, scale: float, x: Array, target: Array, w: Array, smoothing: float, pieces: Array, a: int, b: int,
+    out: Array,
+) -> None:  # fmt: skip
+    high, rest = pieces
+    n, step = x.shape[1], block_rows(x)
+    q, tile, other, out_tile = np.empty(n), new_tile(x, step), new_tile(target, step), new_tile(x, step)
+    for first in range(a, b, step):
+        last = min(first + step, b)
+        rows, targets = gathered(x, first, last, tile), gathered(target, first, last, other)
+        outs = rows_of(out, first, last, out_tile)
+        for r in range(first, last):
+            soft_share(q, targets[r - first], w, smoothing)
+            factor = np.float64(g[r if g.size > 1 else 0]) * scale
+            soft_slopes(rows[r - first], q, high[r], rest[r], factor, outs[r - first])
+        scatter(outs, out, first, last)
+
+
+def _ready(x: Array) -> Array:
+    """x itself, or a copy where a kernel would be compiled anew for its layout or for being read-only."""
+    return x if x.flags.carray else x.copy()
+
+
+def _over_rows(run: Callable[[int, int], object], x: Array) -> None:
+    """run(a, b) for chunks of the N L rows of x, where there is anything to do."""
+    rows, n = x.shape[0] * x.shape[2], x.shape[1]
+    if rows * n > GRAIN:
+        parallel(run, rows, -(-GRAIN // n))
+    elif rows * n:
+        run(0, rows)
+
+
+def _reduced(
+    loss: Array, total: float, divisor: float, like: Array, shape: tuple[int, ...], reduction: str
+) -> tuple[Array, float]:
+    """The loss, rounded once, and what it was divided by."""
+    if reduction == "none":
+        return loss.reshape(shape).astype(like.dtype), 1.0
+    if reduction == "sum":
+        return np.array(total, like.dtype), 1.0
+    return np.array(total / divisor if divisor else np.nan, like.dtype), divisor
+
+
+def _first_bad(divisor: float, target: Array, classes: int, ignore: int) -> int:
+    """The first flat index of a target that is neither a class number nor ignored, or -1; NaN in the sum tells."""
+    if divisor == divisor:
+        return -1
+    bad = ((target < 0) | (target >= classes)) & (target != ignore)
+    return int(np.argmax(bad)) if bad.any() else -1
+
+
+def cross_entropy(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float, reduction: str
+) -> tuple[Array, int, Array]:
+    """Value, flat index of the first target outside [0, C) (else -1), and what `cross_entropy_grad` needs.
+
+    x (N, C, L), target int64 (N, L), weight (C,) of x's dtype. Values: (N, L) for "none", else 0-d.
+    """
+    x, t = _ready(x), flat(target)
+    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    # for each row: its loss, its weight in the mean, largest logit, other exponentials; behind all rows: the divisor
+    table = np.empty((4, t.size + 1))
+    if not x.shape[1]:
+        table[:] = 0.0
+        table[1] = np.nan
+    sums: list[tuple[float, float]] = []
+    _over_rows(lambda a, b: sums.append(_hard(x, t, w, ignore_index, smoothing, table, a, b)), x)
+    known = sums[0] if len(sums) == 1 else (float(sum_(table[0, :-1])), float(sum_(table[1, :-1])))
+    bad = _first_bad(known[1], t, x.shape[1], ignore_index)
+    value, table[2, -1] = _reduced(table[0, :-1], *known, x, target.shape, reduction)
+    return value, bad, table[2:]
+
+
+def cross_entropy_grad(
+    g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float,
+    reduction: str, pieces: Array | None,
+) -> Array:  # fmt: skip
+    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be checked ones."""
+    if pieces is None:
+        pieces = cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)[2]
+    x, t, incoming, out = _ready(x), flat(target), flat(g), np.empty(x.shape, x.dtype)
+    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    divisor = float(pieces[0, -1])
+    scale = 1.0 / divisor if divisor else np.nan
+    _over_rows(lambda a, b: _hard_grad(incoming, scale, x, t, w, ignore_index, smoothing, pieces, a, b, out), x)
+    return out
+
+
+def soft_cross_entropy(
+    x: Array, target: Array, weight: Array | None, label_smoothing: float, reduction: str
+) -> tuple[Array, Array]:
+    """Value for distributions target (N, C, L) of x's dtype, and what the gradient needs; the mean is over N L."""
+    x, t = _ready(x), _ready(target)
+    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    shape = x.shape[0], x.shape[2]
+    table = np.zeros((3, shape[0] * shape[1]))
+    sums: list[float] = []
+    _over_rows(lambda a, b: sums.append(_soft(x, t, w, smoothing, table, a, b)), x)
+    total = sums[0] if len(sums) == 1 else float(sum_(table[0]))
+    divisor = table.shape[1] if x.shape[1] else np.nan
+    return _reduced(table[0], total, divisor, x, shape, reduction)[0], table[1:]
+
+
+def soft_cross_entropy_grad(
+    g: Array, x: Array, target: Array, weight: Array | None, label_smoothing: float, reduction: str,
+    pieces: Array | None,
+) -> Array:  # fmt: skip
+    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d."""
+    if pieces is None:
+        pieces = soft_cross_entropy(x, target, weight, label_smoothing, "sum")[1]
+    x, t, incoming, out = _ready(x), _ready(target), flat(g), np.empty(x.shape, x.dtype)
+    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    rows = x.shape[0] * x.shape[2]
+    scale = 1.0 / rows if reduction == "mean" and rows else 1.0
+    _over_rows(lambda a, b: _soft_grad(incoming, scale, x, t, w, smoothing, pieces, a, b, out), x)
+    return out
+
+
+# --- log-probabilities --------------------------------------------------------------------------------------------
+
+
+@jit
+def _nll(x: Array, target: Array, w: Array, ignore: int, table: Array) -> tuple[float, float]:
+    loss, norm = table
+    n, c, length = x.shape
+    for r in range(n * length):
+        t = target[r]
+        loss[r], norm[r] = 0.0, 0.0
+        if t == ignore:
+            continue
+        if t < 0 or t >= c:
+            norm[r] = np.nan
+            continue
+        norm[r] = weight_of(w, t)
+        if norm[r] != 0.0:
+            loss[r] = -norm[r] * x[r // length, t, r % length]
+    return exact_sum(loss), exact_sum(norm)
+
+
+@jit
+def _nll_grad(g: Array, scale: float, target: Array, w: Array, ignore: int, out: Array) -> None:
+    length = out.shape[2]
+    for r in range(target.size):
+        t = target[r]
+        if t != ignore:
+            out[r // length, t, r % length] = -scale * weight_of(w, t) * g[r if g.size > 1 else 0]
+
+
+def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str) -> tuple[Array, int, float]:
+    """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
+    x, t = _ready(x), flat(target)
+    table, w = np.empty((2, t.size)), NOTHING[x.dtype] if weight is None else _ready(weight)
+    sums = _nll(x, t, w, ignore_index, table)
+    bad = _first_bad(sums[1], t, x.shape[1], ignore_index)
+    value, divisor = _reduced(table[0], *sums, x, target.shape, reduction)
+    return value, bad, divisor
+
+
+def nll_grad(
+    g: Array, target: Array, weight: Array | None, ignore_index: int, divisor: float, shape: tuple[int, int, int]
+) -> Array:
+    """The gradient with respect to x of this shape (N, C, L): -weight g / divisor at the targets, 0 elsewhere."""
+    out = np.zeros(shape, g.dtype)
+    w = NOTHING[g.dtype] if weight is None else _ready(weight)
+    _nll_grad(flat(g), 1.0 / divisor if divisor else np.nan, flat(target), w, ignore_index, out)
+    return out
