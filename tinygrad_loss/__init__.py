@@ -3,7 +3,7 @@
 # First, because importing a submodule sets its name here, and `tensor` is to be the function.
 from .tensor import Size, Tensor  # isort: skip
 
-from . import autograd, dtypes, nn, ops, optim
+from . import autograd, dtypes, nn, ops, optim, testing, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,
