@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..autograd import enable_grad
-from ..dtypes import F32, F64, Array, get_default_dtype
-from ..kernels.optimizers import FLAGS, FRESH, GRADIENT, PARAMETER, SIZE, STATE, WIDE, address
-from ..op import TensorBase, mode, user_location, wrap
+from ..dtypes import F32, F64, Array, float64, get_default_dtype
+from ..kernels.optimizers import FLAGS, FRESH, GRADIENT, PARAMETER, SIZE, STATE, WIDE, WIDE_PRODUCT, address
+from ..op import TensorBase, mode, user_location, wrap, written
 from .optimizer import Optimizer
 from .options import described, number
 
-_SCALARS = ("step", "mu_product")
+_SCALARS = {"step": WIDE, "mu_product": WIDE_PRODUCT}  # state of one number, and the flag that it has 64 bits
 # What a kernel computes in; to it a complex number is two floats beside each other.
 _WORK = {np.dtype("f2"): F32, F32: F32, F64: F64, np.dtype("c8"): F32, np.dtype("c16"): F64}
 
@@ -59,9 +59,7 @@ class Batch:
             mode.quiet(np.copyto, array, stand_in, casting="same_kind")
         where = user_location(2)
         for p in self.params:
-            version = p._version
-            version[0] += 1
-            version[2] = where
+            written(p, "optimizer.step", where)
 
 
 class GroupPlan:
@@ -226,7 +224,6 @@ class FusedOptimizer(Optimizer):
             )
         state = dict(self._state[p]) if p in self._state else {}
         flags = 0
-        count = get_default_dtype().numpy if get_default_dtype().numpy is F64 else F32
         for name in names:
             if name is None:
                 continue
@@ -235,15 +232,14 @@ class FusedOptimizer(Optimizer):
                 flags |= FRESH
                 begin = self._initial(name, group)
                 if name in _SCALARS:
-                    value = wrap(np.array(begin, count))
+                    value = wrap(np.array(begin, _count()))
                 else:
                     value = wrap(np.empty(array.shape, array.dtype))
                     value._array.reshape(-1).view(array.real.dtype)[...] = begin
             else:
-                value = _checked(name, value, p, count)
-            if name == "step":
-                count = value._array.dtype
-                flags |= WIDE if count == F64 else 0
+                value = _checked(name, value, p)
+            if name in _SCALARS and value._array.dtype == F64:
+                flags |= _SCALARS[name]
             state[name] = value
         return state, flags
 
@@ -252,24 +248,28 @@ class FusedOptimizer(Optimizer):
             for name, value in self.defaults.items():  # what older state dicts do not have
                 group.setdefault(name, value)
             for p in group["params"]:
-                kept, count = state.get(p, {}), F32
+                kept = state.get(p, {})
                 for key in self._names(group):
                     if key is not None and kept.get(key) is not None:
-                        kept[key] = _checked(key, kept[key], p, count)
-                        count = kept[key]._array.dtype if key == "step" else count
+                        kept[key] = _checked(key, kept[key], p)
         super()._restore(state, param_groups)
 
 
-def _checked(name: str, value: Any, p: Any, count: np.dtype[Any]) -> Any:
+def _count() -> np.dtype[Any]:
+    """The dtype of new step counts."""
+    return F64 if get_default_dtype() is float64 else F32
+
+
+def _checked(name: str, value: Any, p: Any) -> Any:
     """A piece of a parameter's state as a Tensor that a kernel may write to; the same one if it is that already."""
     if name in _SCALARS:
         if isinstance(value, (int, float)):  # as in PyTorch's older state dicts
-            return wrap(np.array(value, count))
+            return wrap(np.array(value, _count()))
         if not isinstance(value, TensorBase) or value._array.size != 1:
             raise RuntimeError(f"the state {name!r} must be a Tensor of one element, got {described(value)}")
         array = value._array
-        fits = array.dtype in (F32, F64) if name == "step" else array.dtype == count
-        return value if fits and array.flags.writeable else wrap(array.astype(count))
+        fits = array.dtype in (F32, F64) and array.flags.writeable
+        return value if fits else wrap(array.astype(_count()))
     array = p._array
     if (
         not isinstance(value, TensorBase)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..autograd import RemovableHandle
-from ..op import TensorBase
+from ..op import TensorBase, written
 from .groups import complete, pack, required, unpack
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -167,7 +167,7 @@ class Optimizer:
                 if grad is not None:
                     grad._node, grad._requires_grad = None, False
                     grad._array[...] = 0
-                    grad._version[0] += 1
+                    written(grad, "zero_grad")
 
     # --- parameter groups ---------------------------------------------------------------------------------------
 
@@ -183,11 +183,11 @@ class Optimizer:
         self.param_groups.append(param_group)
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__} ("]
+        groups = ""
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}")
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            options = "".join(f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
+            groups += f"\nParameter Group {i}\n{options}"
+        return f"{type(self).__name__} ({groups})"
 
     # --- hooks --------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...op import TensorBase
+from ...op import TensorBase, written
 from ..optimizer import Optimizer
 
 
@@ -179,7 +179,7 @@ def assign(optimizer: Optimizer, values: Sequence[Any], key: str = "lr") -> None
         now = group.get(key)
         if isinstance(now, TensorBase):
             now._array[...] = value.item() if isinstance(value, TensorBase) else value  # type: ignore[attr-defined]
-            now._version[0] += 1
+            written(now, "scheduler.step")
         else:
             group[key] = value
 
