@@ -34,10 +34,15 @@ from .dtypes import bool_ as bool
 from .ops.activation import log_softmax, logsumexp, relu, sigmoid, softmax, tanh
 from .ops.broadcast import expand
 from .ops.create import *
+from .ops.arithmetic import *
+from .ops.blending import *
+from .ops.comparison import *
 from .ops.elementwise import *
 from .ops.linalg import matmul
 from .ops.reduce import *
+from .ops.rounding import *
 from .ops.shape import cat, flatten, permute, reshape, squeeze, stack, t, transpose, unsqueeze
+from .ops.trigonometry import *
 from .printing import get_printoptions, printoptions, set_printoptions
 from .serialization import load, save
 from .random import Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

@@ -518,7 +518,10 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
                 counters.append(_CONSTANT)
         if promote is not None and (unequal or (dtype is not F32 and dtype is not F64)):
             arrays = promoted(row, arrays)
-        out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
+        try:
+            out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
+        except (TypeError, ValueError) as error:
+            raise _explained(row, arrays, error) from None
         if plain and not tracked and Trace.listener is None:
             return wrap(out)
         return _finish(row, operands, arrays, edges, counters, params, out)
@@ -550,6 +553,20 @@ def _constant(row: Row, x: Any) -> Any:
         f"{row.name}() takes Tensors and numbers, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) to make "
         f"a Tensor of it."
     )
+
+
+def _explained(row: Row, arrays: list[Any], error: Exception) -> Exception:
+    """NumPy's refusal as PyTorch words it; any other error is itself."""
+    shapes = [list(a.shape) for a in arrays if isinstance(a, np.ndarray)]
+    if isinstance(error, ValueError) and "broadcast" in str(error):
+        return RuntimeError(
+            f"{row.name}(): The size of tensor a must match the size of tensor b at every dimension, counted from the end, "
+            f"at which neither is 1: got the shapes {' and '.join(map(str, shapes))}"
+        )
+    if isinstance(error, TypeError) and isinstance(row.forward, np.ufunc):
+        kinds = ", ".join(str(dtypes.of(a)) for a in arrays if isinstance(a, np.ndarray))
+        return NotImplementedError(f'"{row.name}" not implemented for {kinds}: write .float(), or .long(), first')
+    return error
 
 
 def raw(row: Row, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,7 +12,20 @@ import numpy as np
 from . import autograd, dtypes, op, printing
 from .dtypes import Array
 from .op import Node, TensorBase, Watch, edge_of, mode, wrap
-from .ops import activation, create, elementwise, index, inplace, linalg, reduce
+from .ops import (
+    activation,
+    arithmetic,
+    blending,
+    comparison,
+    create,
+    elementwise,
+    index,
+    inplace,
+    linalg,
+    reduce,
+    rounding,
+    trigonometry,
+)
 from .ops import shape as shapes
 from .ops.arguments import axis
 from .ops.broadcast import expand
@@ -43,6 +57,18 @@ class Size(tuple[int, ...]):
     def __getitem__(self, i: Any) -> Any:
         item = super().__getitem__(i)
         return Size(item) if isinstance(i, slice) else item
+
+
+def _reflected(method: Any) -> Any:
+    """A reflected operator: Python calls it on a Tensor; called by hand on anything else it is an error."""
+
+    @functools.wraps(method)
+    def call(self: Any, other: Any) -> Any:
+        if not isinstance(self, TensorBase):
+            raise TypeError(f"{method.__name__} requires a Tensor, got {type(self).__name__}")
+        return method(self, other)
+
+    return call
 
 
 class Tensor(TensorBase):
@@ -365,34 +391,50 @@ class Tensor(TensorBase):
     # --- arithmetic ---------------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Tensor:
-        return elementwise.add_row(self, other)  # type: ignore[no-any-return]
+        return arithmetic.add_row(self, other)  # type: ignore[no-any-return]
 
+    @_reflected
     def __radd__(self, other: Any) -> Tensor:
-        return elementwise.add_row(self, other)  # type: ignore[no-any-return]
+        return arithmetic.add_row(self, other)  # type: ignore[no-any-return]
 
     def __sub__(self, other: Any) -> Tensor:
-        return elementwise.sub_row(self, other)  # type: ignore[no-any-return]
+        return arithmetic.sub(self, other)
 
     def __rsub__(self, other: Any) -> Tensor:
-        return elementwise.sub_row(other, self)  # type: ignore[no-any-return]
+        return arithmetic.rsub(self, other)
 
     def __mul__(self, other: Any) -> Tensor:
-        return elementwise.mul(self, other)  # type: ignore[no-any-return]
+        return arithmetic.mul(self, other)  # type: ignore[no-any-return]
 
+    @_reflected
     def __rmul__(self, other: Any) -> Tensor:
-        return elementwise.mul(self, other)  # type: ignore[no-any-return]
+        return arithmetic.mul(self, other)  # type: ignore[no-any-return]
 
     def __truediv__(self, other: Any) -> Tensor:
-        return elementwise.div_row(self, other)  # type: ignore[no-any-return]
+        return arithmetic.div_row(self, other)  # type: ignore[no-any-return]
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return elementwise.div_row(other, self)  # type: ignore[no-any-return]
+        return self.reciprocal() * other
+
+    __rdiv__ = __rtruediv__
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return rounding.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return rounding.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return rounding.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return rounding.remainder(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
-        return elementwise.pow(self, other)  # type: ignore[no-any-return]
+        return arithmetic.pow(self, other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return elementwise.pow(other, self)  # type: ignore[no-any-return]
+        return arithmetic.pow(other, self)
 
     def __matmul__(self, other: Any) -> Tensor:
         return linalg.matmul(self, other)
@@ -401,45 +443,57 @@ class Tensor(TensorBase):
         return linalg.matmul(other, self)
 
     def __neg__(self) -> Tensor:
-        return elementwise.neg(self)  # type: ignore[no-any-return]
+        return arithmetic.neg(self)  # type: ignore[no-any-return]
 
     def __pos__(self) -> Tensor:
-        return self
+        return arithmetic.positive(self)
 
     def __abs__(self) -> Tensor:
-        return elementwise.abs(self)  # type: ignore[no-any-return]
+        return arithmetic.abs(self)  # type: ignore[no-any-return]
 
     def __eq__(self, other: Any) -> Any:
-        return elementwise.eq(self, other) if _comparable(other) else NotImplemented
+        return comparison.eq(self, other) if _comparable(other) else NotImplemented
 
     def __ne__(self, other: Any) -> Any:
-        return elementwise.ne(self, other) if _comparable(other) else NotImplemented
+        return comparison.ne(self, other) if _comparable(other) else NotImplemented
 
     def __lt__(self, other: Any) -> Tensor:
-        return elementwise.lt(self, other)  # type: ignore[no-any-return]
+        return comparison.lt(self, other)  # type: ignore[no-any-return]
 
     def __le__(self, other: Any) -> Tensor:
-        return elementwise.le(self, other)  # type: ignore[no-any-return]
+        return comparison.le(self, other)  # type: ignore[no-any-return]
 
     def __gt__(self, other: Any) -> Tensor:
-        return elementwise.gt(self, other)  # type: ignore[no-any-return]
+        return comparison.gt(self, other)  # type: ignore[no-any-return]
 
     def __ge__(self, other: Any) -> Tensor:
-        return elementwise.ge(self, other)  # type: ignore[no-any-return]
+        return comparison.ge(self, other)  # type: ignore[no-any-return]
 
     def __and__(self, other: Any) -> Tensor:
-        return elementwise.bitwise_and(self, other)  # type: ignore[no-any-return]
+        return comparison.bitwise_and(self, other)  # type: ignore[no-any-return]
 
     def __or__(self, other: Any) -> Tensor:
-        return elementwise.bitwise_or(self, other)  # type: ignore[no-any-return]
+        return comparison.bitwise_or(self, other)  # type: ignore[no-any-return]
 
     def __xor__(self, other: Any) -> Tensor:
-        return elementwise.bitwise_xor(self, other)  # type: ignore[no-any-return]
+        return comparison.bitwise_xor(self, other)  # type: ignore[no-any-return]
 
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    def __lshift__(self, other: Any) -> Tensor:
+        return comparison.bitwise_left_shift(self, other)  # type: ignore[no-any-return]
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return comparison.bitwise_left_shift(other, self)  # type: ignore[no-any-return]
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return comparison.bitwise_right_shift(self, other)  # type: ignore[no-any-return]
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return comparison.bitwise_right_shift(other, self)  # type: ignore[no-any-return]
+
+    __rand__, __ror__, __rxor__ = _reflected(__and__), _reflected(__or__), _reflected(__xor__)
 
     def __invert__(self) -> Tensor:
-        return elementwise.bitwise_not(self)  # type: ignore[no-any-return]
+        return comparison.bitwise_not(self)  # type: ignore[no-any-return]
 
     def __getitem__(self, item: Any) -> Tensor:
         return index.getitem(self, item)  # type: ignore[no-any-return]
@@ -447,16 +501,48 @@ class Tensor(TensorBase):
     def __setitem__(self, item: Any, value: Any) -> None:
         inplace.setitem(self, item, value)
 
-    add, sub, mul, div, pow = elementwise.add, elementwise.sub, elementwise.mul, elementwise.div, elementwise.pow
-    true_divide = div
-    neg, abs, sign, exp, log, log1p = (
-        elementwise.neg, elementwise.abs, elementwise.sign, elementwise.exp, elementwise.log, elementwise.log1p,
+    add, sub, mul, pow, abs, absolute = (
+        arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.pow, arithmetic.abs, arithmetic.absolute,
     )  # fmt: skip
-    expm1, sqrt, clamp, maximum, minimum = (
-        elementwise.expm1, elementwise.sqrt, elementwise.clamp, elementwise.maximum, elementwise.minimum,
+    neg, negative, positive, sign, square, reciprocal = (
+        arithmetic.neg, arithmetic.negative, arithmetic.positive, arithmetic.sign, arithmetic.square, arithmetic.reciprocal,
     )  # fmt: skip
-    eq, ne, lt, le, gt, ge = (
-        elementwise.eq, elementwise.ne, elementwise.lt, elementwise.le, elementwise.gt, elementwise.ge,
+    multiply, subtract = arithmetic.multiply, arithmetic.subtract
+    div, divide, true_divide, floor_divide, remainder, fmod = (
+        rounding.div, rounding.divide, rounding.true_divide, rounding.floor_divide, rounding.remainder, rounding.fmod,
+    )  # fmt: skip
+    floor, ceil, round, trunc, fix, frac = (
+        rounding.floor, rounding.ceil, rounding.round, rounding.trunc, rounding.fix, rounding.frac,
+    )  # fmt: skip
+    exp, exp2, expm1, log, log2, log10 = (
+        elementwise.exp, elementwise.exp2, elementwise.expm1, elementwise.log, elementwise.log2, elementwise.log10,
+    )  # fmt: skip
+    log1p, sqrt, rsqrt, clamp, clip, clamp_min = (
+        elementwise.log1p, elementwise.sqrt, elementwise.rsqrt, elementwise.clamp, elementwise.clip, elementwise.clamp_min,
+    )  # fmt: skip
+    clamp_max, maximum, minimum = elementwise.clamp_max, elementwise.maximum, elementwise.minimum
+    sin, cos, tan, asin, acos, atan = (
+        trigonometry.sin, trigonometry.cos, trigonometry.tan, trigonometry.asin, trigonometry.acos, trigonometry.atan,
+    )  # fmt: skip
+    arcsin, arccos, arctan, atan2, arctan2, sinh = (
+        trigonometry.arcsin, trigonometry.arccos, trigonometry.arctan, trigonometry.atan2, trigonometry.arctan2, trigonometry.sinh,
+    )  # fmt: skip
+    cosh, asinh, acosh, atanh = trigonometry.cosh, trigonometry.asinh, trigonometry.acosh, trigonometry.atanh
+    lerp, addcmul, addcdiv, logaddexp, xlogy, nan_to_num = (
+        blending.lerp, blending.addcmul, blending.addcdiv, blending.logaddexp, blending.xlogy, blending.nan_to_num,
+    )  # fmt: skip
+    eq, ne, lt, le, gt, ge = comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge
+    not_equal, less, less_equal, greater, greater_equal, isnan = (
+        comparison.not_equal, comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal, comparison.isnan,
+    )  # fmt: skip
+    isinf, isfinite, isclose, allclose, equal, logical_and = (
+        comparison.isinf, comparison.isfinite, comparison.isclose, comparison.allclose, comparison.equal, comparison.logical_and,
+    )  # fmt: skip
+    logical_or, logical_xor, logical_not, bitwise_and, bitwise_or, bitwise_xor = (
+        comparison.logical_or, comparison.logical_xor, comparison.logical_not, comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor,
+    )  # fmt: skip
+    bitwise_not, bitwise_left_shift, bitwise_right_shift = (
+        comparison.bitwise_not, comparison.bitwise_left_shift, comparison.bitwise_right_shift,
     )  # fmt: skip
 
     def where(self, condition: Tensor, other: Any) -> Tensor:

@@ -1,7 +1,8 @@
-"""Every row of the table: its value against its NumPy line, its rules against finite differences, its inputs' layouts."""
+"""Every row: its value against its NumPy line, its rules against finite differences, the layouts of its inputs."""
 
 from __future__ import annotations
 
+import doctest
 import zlib
 from typing import Any
 
@@ -95,6 +96,13 @@ def test_row_is_complete(row: Row) -> None:
     assert row.domain is not None, f"op {row.name!r} has no sample domain"
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.call.__doc__], ids=str)
+def test_example_of_a_row_that_is_a_public_function(row: Row) -> None:
+    examples = doctest.DocTestParser().get_doctest(row.call.__doc__ or "", {}, row.name, None, None)
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
 @each_case
 def test_value_is_that_of_the_numpy_line(row: Row, spec: Any, params: Any) -> None:
     arrays = operands_of(row, spec)
@@ -142,7 +150,7 @@ def test_second_order_gradient(row: Row, spec: Any, params: Any) -> None:
         )
         return list(got), tensors, c
 
-    recorded, tensors, cotangent = gradients(arrays, True)
+    recorded, tensors, _ = gradients(arrays, True)
     plain, _, _ = gradients(arrays, False)
     if not recorded:
         return

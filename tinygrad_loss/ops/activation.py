@@ -27,7 +27,7 @@ _G = [sample((3, 4), (3, 4))]
 # --- elementwise --------------------------------------------------------------------------------------------------
 
 tanh = op("tanh", kernels.tanh, vjp=lambda g, y: tanh_grad(g, y), numpy="np.tanh({x})", domain=(-2, 2), promote="float")
-tanh_grad = op(
+tanh_grad: Any = op(
     "tanh_grad",
     lambda gx, t: kernels.tanh_grad(gx, t),
     vjp=(lambda g, t: tanh_grad(g, t), lambda g, gx, t: -2 * g * gx * t),
@@ -45,7 +45,7 @@ sigmoid = op(
     domain=(-4, 4),
     promote="float",
 )
-sigmoid_grad = op(
+sigmoid_grad: Any = op(
     "sigmoid_grad",
     lambda gx, x: kernels.sigmoid_grad_x(gx, x),
     vjp=(lambda g, x: sigmoid_grad(g, x), lambda g, x, y: -g * y * tanh(x / 2)),
@@ -63,7 +63,7 @@ logsigmoid = op(
     promote="float",
     grad_name="LogSigmoidBackward0",
 )
-logsigmoid_grad = op(
+logsigmoid_grad: Any = op(
     "logsigmoid_grad",
     lambda gx, x: kernels.logsigmoid_grad(gx, x),
     vjp=(lambda g, x: logsigmoid_grad(g, x), lambda g, gx, x: -sigmoid_grad(g * gx, x)),
@@ -80,7 +80,7 @@ softplus_row = op(
     domain=(-3, 3),
     samples=[sample((3, 4), beta=1.0, threshold=20.0), sample((3, 4), beta=2.0, threshold=10.0)],
 )
-softplus_grad = op(
+softplus_grad: Any = op(
     "softplus_grad",
     lambda gx, x, *, beta, threshold: kernels.softplus_grad(gx, x, beta, threshold),
     vjp=(
@@ -92,8 +92,10 @@ softplus_grad = op(
     samples=[sample((3, 4), (3, 4), beta=1.0, threshold=20.0), sample((3, 4), (3, 4), beta=2.0, threshold=10.0)],
     grad_name="SoftplusBackwardBackward0",
 )
-relu = op("relu", kernels.relu, vjp=lambda g, y: relu_grad(g, y), numpy="np.maximum({x}, 0)", domain=(-2, 2), promote="same")
-relu_grad = op(
+relu = op(
+    "relu", kernels.relu, vjp=lambda g, y: relu_grad(g, y), numpy="np.maximum({x}, 0)", domain=(-2, 2), promote="same"
+)
+relu_grad: Any = op(
     "relu_grad",
     lambda gx, y: kernels.relu_grad(gx, y),
     vjp=(lambda g, y: relu_grad(g, y), None),
@@ -111,7 +113,7 @@ elu_row = op(
     domain=(-2, 2),
     samples=[sample((3, 4), alpha=1.0), sample((3, 4), alpha=0.7)],
 )
-elu_grad = op(
+elu_grad: Any = op(
     "elu_grad",
     lambda gx, x, *, alpha: kernels.elu_grad(gx, x, alpha),
     vjp=(
@@ -136,7 +138,7 @@ logsumexp_row = op(
     domain=(-3, 3),
     samples=_ROWS,
 )
-softmax_row = op(
+softmax_row: Any = op(
     "softmax",
     lambda x, *, dim: rowwise.softmax(x, dim),
     vjp=lambda g, y, dim: softmax_grad(g, y, dim=dim),
@@ -144,7 +146,7 @@ softmax_row = op(
     domain=(-3, 3),
     samples=_ROWS,
 )
-softmax_grad = op(
+softmax_grad: Any = op(
     "softmax_grad",
     lambda gx, p, *, dim: rowwise.softmax_grad(gx, p, dim),
     vjp=(
@@ -164,7 +166,7 @@ log_softmax_row = op(
     domain=(-3, 3),
     samples=_ROWS,
 )
-log_softmax_grad = op(
+log_softmax_grad: Any = op(
     "log_softmax_grad",
     lambda gx, logp, *, dim: rowwise.log_softmax_grad(gx, logp, dim),
     vjp=(

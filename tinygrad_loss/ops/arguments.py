@@ -6,9 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..op import TensorBase
+from .. import dtypes
+from ..op import TensorBase, sample
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+# The samples of ops of two operands: equal shapes, broadcast ones, 0-d, empty, with a number.
+PAIRS = [sample((3, 4), (3, 4)), sample((3, 1), (4,)), sample((), (2, 3)), sample((0, 3), (3,)), sample((2, 3), 0.7)]
+FEW = [PAIRS[1], PAIRS[4]]
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input"}
 
 
@@ -40,15 +44,17 @@ def axis(dim: Any, ndim: int) -> int:
 
 
 def axes(dim: Any, ndim: int) -> tuple[int, ...] | None:
-    """One or several dimensions counted from the front; None and () mean all."""
+    """One or several dimensions counted from the front; None stays None, () means all."""
     if dim is None:
         return None
     if not isinstance(dim, (tuple, list)):
-        return (axis(dim, ndim),)
-    result = tuple(axis(d, ndim) for d in dim)
-    if len(set(result)) < len(result):
-        raise RuntimeError(f"dim {next(d for d in result if result.count(d) > 1)} appears multiple times in the list of dims")
-    return result or None
+        result: tuple[int, ...] = (axis(dim, ndim),)
+    else:
+        result = tuple(axis(d, ndim) for d in dim) or tuple(range(ndim))
+        if len(set(result)) < len(result):
+            twice = next(d for d in result if result.count(d) > 1)
+            raise RuntimeError(f"dim {twice} appears multiple times in the list of dims {list(dim)}")
+    return result if ndim else ()
 
 
 def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -63,3 +69,28 @@ def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
             raise TypeError(f"sizes must be ints, got {type(a).__name__}: {a!r}")
         out.append(int(a))
     return tuple(out)
+
+
+def documented(text: str, example: str, shown: str) -> str:
+    """The docstring of a row that is itself a public function."""
+    lines = "\n".join(f"    {line}" for line in shown.splitlines())
+    return f"{text}\n\n    Examples\n    --------\n    >>> import tinygrad_loss as tg\n    >>> {example}\n{lines}\n    "
+
+
+def tensor_of(input: Any, name: str, place: str = "input") -> Any:
+    """The ndarray of what must be a Tensor."""
+    if not isinstance(input, TensorBase):
+        raise TypeError(
+            f"{name}(): argument '{place}' must be Tensor, not {type(input).__name__}; write tensor({input!r:.40})"
+        )
+    return input._array
+
+
+def unsupported(name: str, array: Any) -> NotImplementedError:
+    """The error of an op that has no meaning for a dtype."""
+    return NotImplementedError(f'"{name}" not implemented for {dtypes.of(array)}: write {name}(input.float())')
+
+
+def is_number(x: Any) -> bool:
+    """Tell a Python number from an array or a Tensor."""
+    return isinstance(x, (int, float))

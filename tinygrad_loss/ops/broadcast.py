@@ -36,7 +36,7 @@ expand_row = op(
 
 def total(x: Any, *, dim: Dims, keepdim: bool) -> Any:
     """Sum, in float64 inside and exact to the last bit where all elements are summed."""
-    if dim is None and (x.dtype is F32 or x.dtype is F64):
+    if (dim is None or len(dim) == x.ndim) and (x.dtype is F32 or x.dtype is F64):
         out = dense.sum_(x)
         return out.reshape((1,) * x.ndim) if keepdim else out
     return np.add.reduce(x, axis=dim, keepdims=keepdim)

@@ -45,7 +45,9 @@ __all__ = [
 def device_is_cpu(device: Any) -> None:
     """Accept None and the CPU, the only device there is."""
     if device is not None and str(device).split(":")[0] != "cpu":
-        raise RuntimeError(f"tinygrad_loss runs on the CPU alone, got device={device!r}. Write device='cpu', or leave it out.")
+        raise RuntimeError(
+            f"tinygrad_loss runs on the CPU alone, got device={device!r}. Write device='cpu', or leave it out."
+        )
 
 
 def _made(array: Any, requires_grad: bool, device: Any = None) -> Tensor:
@@ -144,7 +146,7 @@ def _guess(data: Any) -> np.dtype[Any]:
             stack.extend(item)
             continue
         d = dtypes.of(item._array if isinstance(item, TensorBase) else item)
-        if isinstance(item, np.ndarray) or isinstance(item, np.generic):
+        if isinstance(item, (np.ndarray, np.generic)):
             if d.rank >= rank:
                 rank, found = d.rank, (d if found is None or d.rank > found.rank else dtypes.promote_types(d, found))
             continue
@@ -179,7 +181,11 @@ def from_numpy(ndarray: Any) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__}); write tensor({ndarray!r:.40})")
-    native = dtypes.of(ndarray.view(ndarray.dtype.newbyteorder("="))).numpy if not ndarray.dtype.isnative else dtypes.of(ndarray).numpy
+    native = (
+        dtypes.of(ndarray.view(ndarray.dtype.newbyteorder("="))).numpy
+        if not ndarray.dtype.isnative
+        else dtypes.of(ndarray).numpy
+    )
     if not ndarray.dtype.isnative:
         raise ValueError(
             f"given numpy array has byte order different from the native byte order: write array.astype(numpy.{native})"
@@ -231,7 +237,9 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     if isinstance(fill_value, TensorBase):
         fill_value = fill_value._array.item()
     target = dtypes.scalar(fill_value).numpy if dtype is None else dtypes.as_numpy(dtype)
-    return _made(np.full(_shape((size,) if not isinstance(size, int) else (size,)), fill_value, target), requires_grad, device)
+    return _made(
+        np.full(_shape((size,)), fill_value, target), requires_grad, device
+    )
 
 
 def arange(*args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
@@ -328,7 +336,9 @@ def randn(
     return _made(_generator(generator).normal(np.empty(_shape(size), _float_dtype(dtype))), requires_grad, device)
 
 
-def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:
+def randint(
+    *args: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any
+) -> Tensor:
     """Draw integers from ``low`` (0) up to, not including, ``high``.
 
     Parameters
@@ -385,13 +395,16 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None
     m = mean._array if isinstance(mean, TensorBase) else np.asarray(mean)
     s = std._array if isinstance(std, TensorBase) else np.asarray(std)
     shape = np.broadcast_shapes(m.shape, s.shape)
-    target = np.result_type(*(v.dtype for v in (mean, std) if isinstance(v, TensorBase)) or _float_dtype(None))
+    given = [v._array.dtype for v in (mean, std) if isinstance(v, TensorBase)]
+    target = np.result_type(*given) if given else _float_dtype(None)
     z = _generator(generator).normal(np.empty(shape, target))
     return wrap((z * s + m).astype(target))  # type: ignore[no-any-return]
 
 
 def _like(make: Callable[..., Tensor], name: str) -> Callable[..., Tensor]:
-    def call(input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **kw: Any) -> Tensor:
+    def call(
+        input: Tensor, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **kw: Any
+    ) -> Tensor:
         kind = dtypes.of(input._array) if dtype is None else dtype
         return make(*args, size=input._array.shape, dtype=kind, device=device, requires_grad=requires_grad, **kw)
 

@@ -1,135 +1,152 @@
-"""Arithmetic, comparisons and functions of single elements."""
+"""Exponentials, logarithms and roots, and choices between elements."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
+from ..dtypes import F32, Array
 from ..kernels import elementwise as kernels
 from ..op import TensorBase, op, sample, wrap
+from .arguments import FEW, PAIRS, documented, tensor_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "abs",
-    "add",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "bitwise_not",
     "clamp",
-    "div",
-    "eq",
+    "clamp_max",
+    "clamp_min",
+    "clip",
     "exp",
+    "exp2",
     "expm1",
-    "floor_divide",
-    "ge",
-    "gt",
-    "le",
     "log",
     "log1p",
-    "lt",
+    "log2",
+    "log10",
     "maximum",
     "minimum",
-    "mul",
-    "ne",
-    "neg",
-    "pow",
-    "sign",
+    "rsqrt",
     "sqrt",
-    "sub",
     "where",
 ]
 
-PAIRS = [sample((3, 4), (3, 4)), sample((3, 1), (4,)), sample((), (2, 3)), sample((0, 3), (3,)), sample((2, 3), 0.7)]
 _CONDITION = np.array([[True, False, True, True]])
 
-# --- arithmetic ---------------------------------------------------------------------------------------------------
 
-add_row = op(
-    "add", np.add, vjp=(lambda g: g, lambda g: g), numpy="{a} + {b}", domain=(-2, 2), samples=PAIRS, promote="same"
-)
-sub_row = op(
-    "sub", np.subtract, vjp=(lambda g: g, lambda g: -g), numpy="{a} - {b}", domain=(-2, 2), samples=PAIRS, promote="same"
-)
-mul = op(
-    "mul",
-    np.multiply,
-    vjp=(lambda g, b: g * b, lambda g, a: g * a),
-    numpy="{a} * {b}",
-    domain=(-2, 2),
-    samples=PAIRS,
-    promote="same",
-)
-div_row = op(
-    "div",
-    np.true_divide,
-    vjp=(lambda g, b: g / b, lambda g, a, b: -g * ((a / b) / b)),
-    numpy="{a} / {b}",
-    domain=(0.5, 2),
-    samples=PAIRS,
-    promote="float",
-)
-# Steps are flat: the gradient is zero wherever there is one.
-_FLAT = (lambda g: g * 0.0, lambda g: g * 0.0)
-floor_divide = op(
-    "floor_divide",
-    np.floor_divide,
-    vjp=_FLAT,
-    numpy="{a} // {b}",
-    domain=(0.5, 2),
-    samples=PAIRS,
-    promote="same",
-    grad_name="DivBackward1",
-)
-trunc_divide = op(
-    "trunc_divide",
-    lambda a, b: np.trunc(np.true_divide(a, b)).astype(np.result_type(a, b)),
-    vjp=_FLAT,
-    numpy="np.trunc({a} / {b})",
-    domain=(0.5, 2),
-    samples=PAIRS,
-    promote="same",
-    grad_name="DivBackward1",
-)
-neg = op("neg", np.negative, vjp=lambda g: -g, numpy="-{x}", domain=(-2, 2), promote="same")
+def wide(ufunc: Any) -> Any:
+    """A NumPy function that is more than 1 ULP off in float32: computed in float64 and rounded."""
 
+    def compute(x: Array) -> Array:
+        return ufunc(x.astype(np.float64)).astype(F32) if x.dtype is F32 else ufunc(x)  # type: ignore[no-any-return]
 
-def _array(a: Any) -> Any:
-    return np.asarray(a) if isinstance(a, (int, float)) else a
+    return compute
 
-
-pow = op(  # noqa: A001
-    "pow",
-    np.power,
-    vjp=(
-        # At b == 0 the slope is 0 even for a == 0, where b * a ** (b - 1) is 0 * inf.
-        lambda g, a, b: g * where_row(b == 0, 0.0, b * a ** (b - 1)),
-        # 0 ** b is flat in b >= 0, where log(0) would make it NaN.
-        lambda g, a, b, y: g * where_row((a == 0) & (b >= 0), 0.0, y * log(_array(a))),
-    ),
-    numpy="{a} ** {b}",
-    domain=(0.5, 2),
-    samples=[*PAIRS, sample((2, 3), 3), sample((2, 3), 0), sample(2.0, (3,))],
-    promote="same",
-)
 
 # --- functions ----------------------------------------------------------------------------------------------------
 
-exp = op("exp", kernels.exp, vjp=lambda g, y: g * y, numpy="np.exp({x})", domain=(-2, 2), promote="float")
-log = op("log", kernels.log, vjp=lambda g, x: g / x, numpy="np.log({x})", domain=(0.1, 4), promote="float")
-log1p = op("log1p", kernels.log1p, vjp=lambda g, x: g / (x + 1), numpy="np.log1p({x})", domain=(-0.9, 3), promote="float")
-expm1 = op("expm1", kernels.expm1, vjp=lambda g, y: g * (y + 1), numpy="np.expm1({x})", domain=(-2, 2), promote="float")
-sqrt = op("sqrt", np.sqrt, vjp=lambda g, y: g / (2 * y), numpy="np.sqrt({x})", domain=(0.1, 4), promote="float")
-abs = op("abs", np.abs, vjp=lambda g, x: g * sign(x), numpy="np.abs({x})", domain=(-2, 2), promote="same")  # noqa: A001
-sign = op("sign", np.sign, vjp=lambda g: g * 0.0, numpy="np.sign({x})", domain=(-2, 2), promote="same")
+sqrt = op(
+    "sqrt",
+    np.sqrt,
+    vjp=lambda g, y: g / (2 * y),
+    numpy="np.sqrt({x})",
+    domain=(0.1, 4),
+    promote="float",
+    doc=documented(
+        "Return the square roots; NaN for negative elements.", "tg.sqrt(tg.tensor([4, 9]))", "tensor([2., 3.])"
+    ),
+)
+rsqrt = op(
+    "rsqrt",
+    wide(lambda x: 1 / np.sqrt(x)),
+    vjp=lambda g, y: g * (-0.5 * (y * y * y)),
+    numpy="1 / np.sqrt({x})",
+    domain=(0.1, 4),
+    promote="float",
+    doc=documented("Return ``1 / sqrt(input)``.", "tg.rsqrt(tg.tensor([4.0, 16.0]))", "tensor([0.5000, 0.2500])"),
+)
+exp = op(
+    "exp",
+    kernels.exp,
+    vjp=lambda g, y: g * y,
+    numpy="np.exp({x})",
+    domain=(-2, 2),
+    promote="float",
+    doc=documented(
+        "Return e to the power of each element, within 1 ULP.", "tg.exp(tg.tensor([0, 1]))", "tensor([1.0000, 2.7183])"
+    ),
+)
+exp2 = op(
+    "exp2",
+    np.exp2,
+    vjp=lambda g, y: g * (y * math.log(2)),
+    numpy="np.exp2({x})",
+    domain=(-2, 2),
+    promote="float",
+    doc=documented("Return 2 to the power of each element.", "tg.exp2(tg.tensor([0, 3]))", "tensor([1., 8.])"),
+)
+expm1 = op(
+    "expm1",
+    kernels.expm1,
+    vjp=lambda g, y: g * (y + 1),
+    numpy="np.expm1({x})",
+    domain=(-2, 2),
+    promote="float",
+    doc=documented(
+        "Return e**x - 1, exact near 0, within 1 ULP.", "tg.expm1(tg.tensor([1e-10]))", "tensor([1.0000e-10])"
+    ),
+)
+log = op(
+    "log",
+    kernels.log,
+    vjp=lambda g, x: g / x,
+    numpy="np.log({x})",
+    domain=(0.1, 4),
+    promote="float",
+    doc=documented(
+        "Return the natural logarithm, within 1 ULP; -inf at 0.",
+        "tg.log(tg.tensor([0, 1, 2]))",
+        "tensor([  -inf, 0.0000, 0.6931])",
+    ),
+)
+log1p = op(
+    "log1p",
+    kernels.log1p,
+    vjp=lambda g, x: g / (x + 1),
+    numpy="np.log1p({x})",
+    domain=(-0.9, 3),
+    promote="float",
+    grad_name="Log1PBackward0",
+    doc=documented(
+        "Return log(1 + x), exact near 0, within 1 ULP.", "tg.log1p(tg.tensor([1e-10]))", "tensor([1.0000e-10])"
+    ),
+)
+log2 = op(
+    "log2",
+    wide(np.log2),
+    vjp=lambda g, x: g / (x * math.log(2)),
+    numpy="np.log2({x})",
+    domain=(0.1, 4),
+    promote="float",
+    doc=documented("Return the logarithm to the base 2.", "tg.log2(tg.tensor([1.0, 8.0]))", "tensor([0., 3.])"),
+)
+log10 = op(
+    "log10",
+    wide(np.log10),
+    vjp=lambda g, x: g / (x * math.log(10)),
+    numpy="np.log10({x})",
+    domain=(0.1, 4),
+    promote="float",
+    doc=documented("Return the logarithm to the base 10.", "tg.log10(tg.tensor([1.0, 1000.0]))", "tensor([0., 3.])"),
+)
 
 # --- choice -------------------------------------------------------------------------------------------------------
 
-where_row = op(
+where_row: Any = op(
     "where",
     lambda condition, a, b: np.where(condition, a, b),
     vjp=(None, lambda g, condition: where_row(condition, g, 0.0), lambda g, condition: where_row(condition, 0.0, g)),
@@ -139,29 +156,43 @@ where_row = op(
 )
 
 
-def _won(g: Any, won: Any, tied: Any) -> Any:
-    """The gradient where this operand was chosen; at a tie half of it, the subgradient that prefers neither."""
-    return where_row(tied, g * 0.5, where_row(won, g, 0.0))
+def _won(g: Any, lost: Any, tied: Any) -> Any:
+    """The gradient where this operand was not beaten; at a tie half of it, the subgradient that prefers neither."""
+    return where_row(tied, g * 0.5, where_row(lost, 0.0, g))
 
 
 maximum = op(
     "maximum",
     np.maximum,
-    vjp=(lambda g, a, b: _won(g, a > b, a == b), lambda g, a, b: _won(g, b > a, a == b)),
+    vjp=(lambda g, a, b: _won(g, a < b, a == b), lambda g, a, b: _won(g, b < a, a == b)),
     numpy="np.maximum({a}, {b})",
     domain=(-2, 2),
     samples=PAIRS[:4],
     promote="same",
+    tensors=2,
+    doc=documented(
+        "Return the larger of two elements, NaN if one is; at a tie each gets half of the gradient.",
+        "tg.maximum(tg.tensor([1.0, 5.0]), tg.tensor(3.0))",
+        "tensor([3., 5.])",
+    ),
 )
 minimum = op(
     "minimum",
     np.minimum,
-    vjp=(lambda g, a, b: _won(g, a < b, a == b), lambda g, a, b: _won(g, b < a, a == b)),
+    vjp=(lambda g, a, b: _won(g, a > b, a == b), lambda g, a, b: _won(g, b > a, a == b)),
     numpy="np.minimum({a}, {b})",
     domain=(-2, 2),
     samples=PAIRS[:4],
     promote="same",
+    tensors=2,
+    doc=documented(
+        "Return the smaller of two elements, NaN if one is; at a tie each gets half of the gradient.",
+        "tg.minimum(tg.tensor([1.0, 5.0]), tg.tensor(3.0))",
+        "tensor([1., 3.])",
+    ),
 )
+
+
 clamp_row = op(
     "clamp",
     lambda x, low, high: np.clip(x, low, high),
@@ -173,8 +204,36 @@ clamp_row = op(
     ),
     numpy="np.clip({x}, {low}, {high})",
     domain=(-2, 2),
-    samples=[sample((3, 4), -0.5, 0.7), sample((3, 4), None, 0.7), sample((3, 4), (4,), None), sample((3, 4), -1.0, (3, 1))],
+    samples=[
+        sample((3, 4), -0.5, 0.7),
+        sample((3, 4), None, 0.7),
+        sample((3, 4), (4,), None),
+        sample((3, 4), -1.0, (3, 1)),
+    ],
     promote="same",
+    grad_name=lambda arrays, params: f"ClampBackward{int(not any(isinstance(a, np.ndarray) for a in arrays[1:]))}",
+)
+clamp_min_row = op(
+    "clamp_min",
+    np.maximum,
+    vjp=(lambda g, a, b: where_row(a >= b, g, 0.0), lambda g, a, b: where_row(a < b, g, 0.0)),
+    numpy="np.maximum({a}, {b})",
+    domain=(-2, 2),
+    samples=FEW,
+    promote="same",
+    tensors=1,
+    grad_name=lambda arrays, params: f"ClampMinBackward{int(isinstance(arrays[1], np.ndarray))}",
+)
+clamp_max_row = op(
+    "clamp_max",
+    np.minimum,
+    vjp=(lambda g, a, b: where_row(a <= b, g, 0.0), lambda g, a, b: where_row(a > b, g, 0.0)),
+    numpy="np.minimum({a}, {b})",
+    domain=(-2, 2),
+    samples=FEW,
+    promote="same",
+    tensors=1,
+    grad_name=lambda arrays, params: f"ClampMaxBackward{int(isinstance(arrays[1], np.ndarray))}",
 )
 
 
@@ -192,48 +251,7 @@ def _above(low: Any, high: Any) -> Any:
     return False if low is None else low > high
 
 
-# --- comparisons: no gradient -------------------------------------------------------------------------------------
-
-eq = op("eq", np.equal, numpy="{a} == {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-ne = op("ne", np.not_equal, numpy="{a} != {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-lt = op("lt", np.less, numpy="{a} < {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-le = op("le", np.less_equal, numpy="{a} <= {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-gt = op("gt", np.greater, numpy="{a} > {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-ge = op("ge", np.greater_equal, numpy="{a} >= {b}", domain=(-2, 2), samples=PAIRS, promote="same")
-
-_BITS = np.array([[5, 3, -1], [0, 7, 2]])
-_BIT_PAIRS = [sample(_BITS, _BITS[::-1]), sample(_BITS, 6), sample(_BITS > 2, _BITS < 4)]
-bitwise_and = op("bitwise_and", np.bitwise_and, numpy="{a} & {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
-bitwise_or = op("bitwise_or", np.bitwise_or, numpy="{a} | {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
-bitwise_xor = op("bitwise_xor", np.bitwise_xor, numpy="{a} ^ {b}", domain=(0, 1), samples=_BIT_PAIRS, promote="same")
-bitwise_not = op("bitwise_not", np.invert, numpy="~{x}", domain=(0, 1), samples=[sample(_BITS), sample(_BITS > 2)])
-
-
 # --- PyTorch's signatures -----------------------------------------------------------------------------------------
-
-
-def add(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    """Return ``input + alpha * other``, broadcast.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.add(tg.tensor([1.0, 2.0]), 10, alpha=2)
-    tensor([21., 22.])
-    """
-    return add_row(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
-
-
-def sub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    """Return ``input - alpha * other``, broadcast.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.sub(tg.tensor([1.0, 2.0]), 1)
-    tensor([0., 1.])
-    """
-    return sub_row(input, other if alpha == 1 else mul(other, alpha))  # type: ignore[no-any-return]
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -246,14 +264,15 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     >>> tg.where(x > 0, x, 0.0)
     tensor([0., 2.])
     """
+    mask = tensor_of(condition, "where", "condition")
     if input is None and other is None:
-        return tuple(wrap(i) for i in np.nonzero(condition._array))
-    if not isinstance(condition, TensorBase) or condition._array.dtype.kind != "b":
-        given = dtypes.of(condition._array) if isinstance(condition, TensorBase) else type(condition).__name__
-        raise RuntimeError(f"where expected condition to be a boolean tensor, but got {given}; write where(c != 0, a, b)")
+        return tuple(wrap(i) for i in np.nonzero(np.atleast_1d(mask)))
+    if mask.dtype.kind != "b" and mask.dtype != np.uint8:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got {dtypes.of(mask)}; write where(c != 0, a, b)"
+        )
     target = dtypes.result_type(*(v._array if isinstance(v, TensorBase) else v for v in (input, other))).numpy
-    sides = [_as(v, target) for v in (input, other)]
-    return where_row(condition, *sides)
+    return where_row(condition, _as(input, target), _as(other, target))
 
 
 def _as(value: Any, target: np.dtype[Any]) -> Any:
@@ -262,7 +281,7 @@ def _as(value: Any, target: np.dtype[Any]) -> Any:
     return wrap(np.array(value, dtype=target))
 
 
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Return the elements moved into [min, max]; at the ends the gradient passes.
 
     Examples
@@ -273,22 +292,32 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    tensor_of(input, "clamp")
     return clamp_row(input, min, max)  # type: ignore[no-any-return]
 
 
-def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Return ``input / other``, broadcast; rounded to "trunc" or "floor" on request.
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Return the elements, but none below ``min``, a number or tensor.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.div(tg.tensor([7, -7]), 2), tg.div(tg.tensor([7, -7]), 2, rounding_mode="floor")
-    (tensor([ 3.5000, -3.5000]), tensor([ 3, -4]))
+    >>> tg.clamp_min(tg.tensor([-1.0, 2.0]), 0)
+    tensor([0., 2.])
     """
-    if rounding_mode is None:
-        return div_row(input, other)  # type: ignore[no-any-return]
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode == "trunc":
-        return trunc_divide(input, other)
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+    return clamp_min_row(input, min)  # type: ignore[no-any-return]
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Return the elements, but none above ``max``, a number or tensor.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.clamp_max(tg.tensor([-1.0, 2.0]), 0)
+    tensor([-1.,  0.])
+    """
+    return clamp_max_row(input, max)  # type: ignore[no-any-return]
+
+
+clip = clamp

@@ -37,7 +37,7 @@ def _scattered(g: Array, *, shape: tuple[int, ...], index: tuple[Any, ...]) -> A
     return out
 
 
-index_grad = op(
+index_grad: Any = op(
     "index_grad",
     _scattered,
     vjp=lambda g, index: index_row(g, index=index),

@@ -17,7 +17,7 @@ from .shape import reshape, transpose_row, unsqueeze_row
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-matmul_row = op(
+matmul_row: Any = op(
     "matmul",
     np.matmul,
     vjp=(lambda g, b: matmul_row(g, _mT(b)), lambda g, a: matmul_row(_mT(a), g)),
@@ -50,7 +50,7 @@ linear_row = op(
     samples=[sample((3, 4), (2, 4), (2,)), sample((3, 4), (2, 4), None)],
     grad_name="AddmmBackward0",
 )
-column_sum = op(
+column_sum: Any = op(
     "column_sum",
     lambda x: dense.column_sum(x),
     vjp=lambda g, x_shape: expand_row(g, shape=x_shape),
@@ -159,5 +159,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def broadcast_bias(bias: Tensor, n: int) -> Tensor:
     """A bias of one element stands for n; any other shape than (n,) is an error."""
     if bias._array.size != 1 or bias._array.ndim > 1:
-        raise RuntimeError(f"the bias must have shape [{n}], one element per output feature, got {list(bias._array.shape)}")
+        raise RuntimeError(
+            f"the bias must have shape [{n}], one element per output feature, got {list(bias._array.shape)}"
+        )
     return expand_row(bias, shape=(n,))  # type: ignore[no-any-return]

@@ -94,7 +94,11 @@ def _one_hot_grad(g: Any, x_shape: tuple[int, ...], indices: Array, dim: int, ke
     return where_row(hot, g if keepdim else unsqueeze_row(g, dim=dim), 0.0)
 
 
-_ONE_DIM = [sample((3, 4), dim=1, keepdim=False), sample((2, 3, 4), dim=0, keepdim=True), sample((), dim=0, keepdim=False)]
+_ONE_DIM = [
+    sample((3, 4), dim=1, keepdim=False),
+    sample((2, 3, 4), dim=0, keepdim=True),
+    sample((), dim=0, keepdim=False),
+]
 max_row = op(
     "max",
     lambda x, *, dim, keepdim: _at(x, np.argmax(x, axis=dim if x.ndim else None), dim, keepdim),
@@ -189,13 +193,17 @@ def _return_type(name: str) -> Any:
     def show(self: Any) -> str:
         return f"torch.return_types.{name}(\nvalues={self.values!r},\nindices={self.indices!r})"
 
-    return type(name, (base,), {"__slots__": (), "__repr__": show, "__doc__": f"What ``{name}`` along a dimension returns."})
+    return type(
+        name, (base,), {"__slots__": (), "__repr__": show, "__doc__": f"What ``{name}`` along a dimension returns."}
+    )
 
 
 MaxResult, MinResult = _return_type("max"), _return_type("min")
 
 
-def _extremum(input: Tensor, dim: Any, keepdim: bool, name: str, whole: Any, along: Any, pairwise: Any, result: Any) -> Any:
+def _extremum(
+    input: Tensor, dim: Any, keepdim: bool, name: str, whole: Any, along: Any, pairwise: Any, result: Any
+) -> Any:
     if isinstance(dim, TensorBase):
         return pairwise(input, dim)
     array = input._array

@@ -36,7 +36,7 @@ copied_row = op(
     samples=[sample((3, 4), shape=(2, 6))],
     grad_name="UnsafeViewBackward0",
 )
-permute_row = op(
+permute_row: Any = op(
     "permute",
     lambda x, *, dims: x.transpose(dims),
     vjp=lambda g, dims: permute_row(g, dims=_inverse(dims)),
@@ -45,7 +45,7 @@ permute_row = op(
     samples=[sample((2, 3, 4), dims=(2, 0, 1))],
     view=True,
 )
-transpose_row = op(
+transpose_row: Any = op(
     "transpose",
     lambda x, *, dim0, dim1: x.swapaxes(dim0, dim1) if x.ndim else x[...],
     vjp=lambda g, dim0, dim1: transpose_row(g, dim0=dim0, dim1=dim1),
@@ -54,7 +54,7 @@ transpose_row = op(
     samples=[sample((2, 3, 4), dim0=0, dim1=2)],
     view=True,
 )
-t_row = op(
+t_row: Any = op(
     "t",
     lambda x: x.T,
     vjp=lambda g: t_row(g),
@@ -298,7 +298,11 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     (torch.Size([2, 3]), torch.Size([2, 1, 3]))
     """
     shape = input._array.shape
-    named = range(len(shape)) if dim is None else [axis(d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    named = (
+        range(len(shape))
+        if dim is None
+        else [axis(d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    )
     return squeeze_row(input, dim=tuple(d for d in named if shape and shape[d] == 1))  # type: ignore[no-any-return]
 
 
