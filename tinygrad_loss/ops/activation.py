@@ -233,7 +233,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     --------
     >>> import tinygrad_loss as tg
     >>> tg.logsumexp(tg.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     if input._array.dtype.kind not in "fc":
         input = to(input, dtypes.get_default_dtype().numpy)

@@ -374,7 +374,7 @@ def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = 
     >>> import tinygrad_loss as tg
     >>> _ = tg.manual_seed(0)
     >>> tg.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
     """
     order = _generator(generator).randperm(n)
     return _made(order if dtype is None else order.astype(dtypes.as_numpy(dtype)), False, device)

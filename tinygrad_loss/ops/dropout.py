@@ -12,7 +12,7 @@ from .. import dtypes
 from ..dtypes import Array
 from ..op import TensorBase, wrap
 from ..random import default_generator
-from .elementwise import add_row, mul
+from .arithmetic import add_row, mul
 from .inplace import check_writable, store
 
 if TYPE_CHECKING:

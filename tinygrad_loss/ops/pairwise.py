@@ -10,8 +10,9 @@ import numpy as np
 from .. import dtypes
 from ..op import TensorBase
 from .arguments import axis
+from .arithmetic import abs, mul, pow
 from .broadcast import expand_row, sum_row
-from .elementwise import abs, mul, pow, sqrt, where_row
+from .elementwise import sqrt, where_row
 from .linalg import matmul
 from .reduce import amax_row, amin_row
 from .shape import permute, reshape, to, unsqueeze_row
