@@ -21,9 +21,9 @@ PACKAGE = "tinygrad_loss"
 # A file imports only from rooms above its own. A new room gets its place here, deliberately.
 ROOMS = [
     "kernels",
-    "random",
     "dtypes",
     "op",
+    "random",
     "ops",
     "autograd",
     "printing",

@@ -293,7 +293,7 @@ def test_bounds_that_a_float_cannot_hold_move_inwards(low, high):
 def test_a_state_with_a_wrong_position_is_refused():
     g = Generator()
     for left, following in ((5, 0), (5, 5), (0, 625), (1, 2**40)):
-        state = g.get_state()
+        state = g.get_state().numpy()
         state[8:12].view(np.int32)[0], state[16:24].view(np.uint64)[0] = left, following
         with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
             g.set_state(state)
@@ -414,7 +414,7 @@ def test_any_sequence_of_draws_equals_pytorch(seed, sequence):
     for step in sequence:
         np.testing.assert_array_equal(ours(g, *step), theirs(other, *step), strict=True, err_msg=str(step))
         np.testing.assert_array_equal(g.get_state(), other.get_state().numpy(), err_msg=str(step))
-    other.set_state(torch.from_numpy(g.get_state()))
+    other.set_state(torch.from_numpy(g.get_state().numpy()))
     np.testing.assert_array_equal(torch.rand(5, generator=other), g.uniform(np.empty(5, np.float32)))
 
 

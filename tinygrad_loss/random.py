@@ -1,6 +1,6 @@
 """Random numbers: the CPU stream of PyTorch itself, to the bit.
 
-A `Generator` fills ndarrays; tensors are wrapped around them elsewhere. Facts about the stream that callers rely on
+A `Generator` fills ndarrays, which tensors are wrapped around elsewhere. Facts about the stream that callers rely on
 (established with PyTorch 2.13.0, each held by a test):
 
 - An array that is not contiguous is filled in the order in which its elements lie in memory, not in index order.
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_loss.kernels import mt19937
+from tinygrad_loss.op import TensorBase, wrap
 
 __all__ = [
     "Generator",
@@ -100,14 +101,14 @@ class Generator:
         """The seed that the stream started from."""
         return int(self._state[mt19937.SEED])
 
-    def get_state(self) -> Array:
-        """A copy of the state: 5056 bytes (uint8), the same as PyTorch's."""
+    def get_state(self) -> Any:
+        """A copy of the state: a tensor of 5056 bytes (uint8), the same as PyTorch's."""
         with self._lock:
-            return self._state.view(np.uint8).copy()
+            return wrap(self._state.view(np.uint8).copy())
 
-    def set_state(self, state: npt.ArrayLike) -> None:
+    def set_state(self, state: Any) -> None:
         """Continue from a state that `get_state`, here or in PyTorch, returned."""
-        given = np.asarray(state)
+        given = state._array if isinstance(state, TensorBase) else np.asarray(state)
         if given.dtype != np.uint8:
             raise TypeError(f"a state is a uint8 array, as get_state returns it, but got {given.dtype}")
         if given.size != 8 * mt19937.SIZE:
@@ -127,7 +128,7 @@ class Generator:
         return clone
 
     def __getstate__(self) -> tuple[object, Array]:
-        return self.device, self.get_state()
+        return self.device, self.get_state()._array
 
     def __setstate__(self, pickled: tuple[object, Array]) -> None:
         self.device, state = pickled
@@ -325,12 +326,12 @@ def initial_seed() -> int:
     return default_generator.initial_seed()
 
 
-def get_rng_state() -> Array:
+def get_rng_state() -> Any:
     """A copy of the default generator's state."""
     return default_generator.get_state()
 
 
-def set_rng_state(new_state: npt.ArrayLike) -> None:
+def set_rng_state(new_state: Any) -> None:
     """Continue the default generator from a state."""
     default_generator.set_state(new_state)
 
