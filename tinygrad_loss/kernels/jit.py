@@ -120,7 +120,7 @@ if JIT_DISABLED:
 
     def view(address: int, size: int, like: Array) -> Array:
         """`size` elements of `like`'s dtype at `address`."""
-        memory = (ctypes.c_char * (size * like.itemsize)).from_address(address)
+        memory = (ctypes.c_char * (int(size) * like.itemsize)).from_address(int(address))  # ctypes takes no np.intp
         return np.ndarray((size,), like.dtype, memoryview(memory))
 
 else:

@@ -21,6 +21,7 @@ __all__ = [
     "SIZE",
     "STATE",
     "WIDE",
+    "WIDE_PRODUCT",
     "adadelta",
     "adagrad",
     "adam",
@@ -34,7 +35,8 @@ __all__ = [
 
 SIZE, PARAMETER, GRADIENT, FLAGS, STATE = range(5)
 FRESH = 1  # the state holds nothing yet
-WIDE = 2  # the step count has 64 bits
+WIDE = 2  # the step count has 64 bits,
+WIDE_PRODUCT = 4  # or the product of NAdam's momenta
 _SINGLE, _DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 
 
@@ -58,8 +60,8 @@ def tick(place: int, flags: int) -> float:
 
 @inline
 def scale(place: int, flags: int, factor: float) -> float:
-    """A number of as many bits as the step count, multiplied in its place."""
-    if flags & WIDE:
+    """A product, multiplied in its place."""
+    if flags & WIDE_PRODUCT:
         wide = view(place, 1, _DOUBLE)
         wide[0] *= factor
         return wide[0]
@@ -224,7 +226,7 @@ def adamax(like: Array, table: Array, options: Any) -> None:
 
 @jit
 def nadam(like: Array, table: Array, options: Any) -> None:
-    """NAdam; state: step, product of the momenta (of as many bits), both means."""
+    """NAdam; state: step, product of the momenta, both means."""
     lr, beta1, beta2, eps, weight_decay, momentum_decay, maximize, decoupled = options
     kind = like.dtype.type
     c1, b2, c2 = kind(1.0 - beta1), kind(beta2), kind(1.0 - beta2)
