@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import Array
-from ..op import TensorBase, user_location
+from ..op import TensorBase, user_location, written
 from ..random import Generator, default_generator
 from ..tensor import Tensor
 
@@ -46,8 +46,7 @@ def _filled(tensor: Tensor) -> Array:
         raise TypeError(f"nn.init fills Tensors, got {type(tensor).__name__}: write tensor(...) first")
     if not tensor._array.flags.writeable:
         raise RuntimeError("nn.init cannot fill a read-only tensor, or one whose elements share memory: pass x.clone()")
-    tensor._version[0] += 1
-    tensor._version[2] = user_location(2)
+    written(tensor, "nn.init", user_location())
     return tensor._array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Array
-from ..op import TensorBase, op, sample, user_location
+from ..op import TensorBase, op, sample, user_location, written
 from .elementwise import where_row
 from .index import index_grad
 
@@ -121,5 +121,4 @@ def _limit(weight: Tensor, used: Array, max_norm: float, p: float) -> None:
     if long.any():
         scale = (max_norm / (lengths[long] + 1e-7)).astype(table.dtype)
         table[used[long]] *= scale[:, None]
-        weight._version[0] += 1
-        weight._version[2] = user_location(2)
+        written(weight, "embedding(max_norm=...)", user_location())

@@ -113,7 +113,7 @@ class Crossing:
         self.module, self.before, self.after = module, before, after
         self.inputs = 0
         self.reaches_inputs = False
-        self.grad_output: Gradients = ()
+        self.grad_output: Gradients | None = None
 
     def into(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Prepare what goes into forward."""
@@ -153,8 +153,11 @@ class Crossing:
 
     def at_inputs(self, grads: Gradients) -> Gradients:
         """The gradients of all inputs are known."""
+        grad_output, self.grad_output = self.grad_output, None
+        if grad_output is None:
+            return grads  # of a gradient: it did not come through the outputs
         for hook in self.after:
-            grads = _replaced(grads, hook(self.module, grads, self.grad_output), "grad_input")
+            grads = _replaced(grads, hook(self.module, grads, grad_output), "grad_input")
         return grads
 
 
@@ -180,6 +183,7 @@ def tapped_by(fn: Callable[[Gradients], Gradients], values: Sequence[Any]) -> tu
     """
     collected: dict[int, Any] = {}
     ready: dict[int, Any] = {}
+    count = len(values)  # the hooks live on the tape: they must not keep the tensors
 
     def collect(i: int, g: Any) -> None:
         ready.clear()  # what an earlier backward did not fetch
@@ -189,7 +193,7 @@ def tapped_by(fn: Callable[[Gradients], Gradients], values: Sequence[Any]) -> tu
         if i not in ready:
             known = {**collected, i: g}
             collected.clear()
-            ready.update(enumerate(fn(tuple(known.get(j) for j in range(len(values))))))
+            ready.update(enumerate(fn(tuple(known.get(j) for j in range(count)))))
         return ready.pop(i)
 
     def observed(hook: Callable[[int, Any], Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ... import dtypes
 from ...autograd import RemovableHandle
-from ...op import TensorBase
+from ...op import TensorBase, written
 from ...ops.create import device_is_cpu
 from ...tensor import Tensor
 from ..parameter import Buffer, Parameter
@@ -359,7 +359,7 @@ class Module:
             elif p._grad is not None:
                 grad = p._grad.detach()
                 grad._array.fill(0)
-                grad._version[0] += 1
+                written(grad, "zero_grad")
                 p._grad = grad
 
     def _apply(self: Self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:

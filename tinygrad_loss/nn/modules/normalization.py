@@ -20,18 +20,17 @@ class _Affine(Module):
     weight: Parameter | None
     bias: Parameter | None
 
-    def _make(self, shape: Any, weight: bool, bias: bool | None, device: Any, dtype: Any) -> None:
+    def _make(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         factory = {"device": device, "dtype": dtype}
         self.register_parameter("weight", Parameter(ones(shape, **factory)) if weight else None)
-        if bias is not None:
-            self.register_parameter("bias", Parameter(zeros(shape, **factory)) if weight and bias else None)
+        self.register_parameter("bias", Parameter(zeros(shape, **factory)) if bias else None)
 
     def reset_parameters(self) -> None:
         """Set weight to ones and bias to zeros."""
         if self.weight is not None:
             init.ones_(self.weight)
-        if getattr(self, "bias", None) is not None:
-            init.zeros_(self.bias)  # type: ignore[arg-type]
+        if self.bias is not None:
+            init.zeros_(self.bias)
 
 
 def _shape(normalized_shape: Any) -> tuple[int, ...]:
@@ -70,7 +69,7 @@ class LayerNorm(_Affine):
         super().__init__()
         self.normalized_shape = _shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        self._make(self.normalized_shape, elementwise_affine, elementwise_affine and bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the normalized input."""
@@ -78,10 +77,13 @@ class LayerNorm(_Affine):
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
-class RMSNorm(_Affine):
+class RMSNorm(Module):
     """x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang and Sennrich 2019).
 
     Parameters
@@ -99,6 +101,8 @@ class RMSNorm(_Affine):
     tensor([[0.8485, 1.1314]], grad_fn=<MulBackward0>)
     """
 
+    weight: Parameter | None
+
     def __init__(
         self,
         normalized_shape: Any,
@@ -110,7 +114,15 @@ class RMSNorm(_Affine):
         super().__init__()
         self.normalized_shape = _shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self._make(self.normalized_shape, elementwise_affine, None, device, dtype)
+        if elementwise_affine:
+            self.weight = Parameter(ones(self.normalized_shape, device=device, dtype=dtype))
+        else:
+            self.register_parameter("weight", None)
+
+    def reset_parameters(self) -> None:
+        """Set the weight to ones."""
+        if self.weight is not None:
+            init.ones_(self.weight)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the normalized input."""
@@ -131,6 +143,8 @@ class GroupNorm(_Affine):
     eps : float
     affine : bool
         Whether there are weight and bias, one number a channel.
+    bias : bool
+        Whether there is a bias then.
 
     Shapes: input and output (N, num_channels, *).
 
@@ -147,6 +161,7 @@ class GroupNorm(_Affine):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
+        bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -154,7 +169,7 @@ class GroupNorm(_Affine):
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self._make((num_channels,), affine, True, device, dtype)
+        self._make((num_channels,), affine, affine and bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the normalized input."""
@@ -162,4 +177,7 @@ class GroupNorm(_Affine):
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )

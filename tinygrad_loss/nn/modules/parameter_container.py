@@ -211,5 +211,5 @@ class ParameterDict(Module):
 
 def _checked(key: Any) -> str:
     if not isinstance(key, str):
-        raise TypeError(f"the names of a ParameterDict are strings, got {key!r} of type {type(key).__name__}")
+        raise TypeError(f"a name in a ParameterDict is a string, got {key!r} of type {type(key).__name__}")
     return key

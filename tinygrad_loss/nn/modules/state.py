@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...op import TensorBase, user_location
+from ...op import TensorBase, user_location, written
 from ..parameter import Parameter
 from .members import tree
 
@@ -153,8 +153,7 @@ def _is_old_scalar(value: Any, target: Any) -> bool:
 def _copy(target: Any, value: Any) -> None:
     with np.errstate(all="ignore"):
         target._array[...] = value._array.reshape(target._array.shape)
-    target._version[0] += 1
-    target._version[2] = user_location(2)
+    written(target, "load_state_dict", user_location())
 
 
 def _assign(module: Module, name: str, target: Any, value: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...op import TensorBase, wrap
+from ...dtypes import Array
+from ...op import TensorBase, mode, wrap, written
 from ...tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -35,6 +36,11 @@ def _norm(values: Any, p: float) -> Any:
         flat = magnitudes.astype(np.float64)  # squares of float32 neither overflow nor vanish there
         return np.sqrt(flat @ flat)
     return (magnitudes.astype(np.float64) ** p).sum() ** (1 / p)
+
+
+def _total_norm(gradients: list[Array], p: float) -> Array:
+    """The norm of all gradients as one vector, in their dtype."""
+    return np.asarray(_norm(np.array([_norm(g, p) for g in gradients]), p), np.result_type(*gradients))
 
 
 def clip_grad_norm_(
@@ -75,20 +81,17 @@ def clip_grad_norm_(
     gradients = _gradients(parameters)
     if not gradients:
         return wrap(np.zeros((), np.float32))  # type: ignore[no-any-return]
-    with np.errstate(all="ignore"):
-        dtype = np.result_type(*(g._array for g in gradients))
-        total = _norm(np.array([_norm(g._array, float(norm_type)) for g in gradients]), float(norm_type))
+    total = mode.quiet(_total_norm, [g._array for g in gradients], float(norm_type))
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is {total}, so it cannot be clipped. "
             f"To scale the gradients by it anyway, set error_if_nonfinite=False"
         )
-    total = np.asarray(total, dtype)
-    scale = max_norm / (total + dtype.type(1e-6))
+    scale = max_norm / (total + total.dtype.type(1e-6))
     if not scale > 1:  # not `<= 1`: NaN is passed on
         for g in gradients:
-            g._array *= g._array.dtype.type(scale)
-            g._version[0] += 1
+            mode.quiet(np.multiply, g._array, g._array.dtype.type(scale), g._array)
+            written(g, "clip_grad_norm_")
     return wrap(total)  # type: ignore[no-any-return]
 
 
@@ -106,4 +109,4 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = 
     """
     for g in _gradients(parameters):
         np.clip(g._array, -float(clip_value), float(clip_value), out=g._array)
-        g._version[0] += 1
+        written(g, "clip_grad_value_")
