@@ -29,6 +29,7 @@ ROOMS = [
     "printing",
     "tensor",
     "tape",
+    "linalg",
     "torch_archive",
     "serialization",
     "nn",

@@ -3,7 +3,7 @@
 # First, because importing a submodule sets its name here, and `tensor` is to be the function.
 from .tensor import Size, Tensor  # isort: skip
 
-from . import autograd, dtypes, nn, ops, optim, testing, utils, vision
+from . import autograd, dtypes, linalg, nn, ops, optim, testing, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -38,9 +38,12 @@ from .ops.arithmetic import *
 from .ops.blending import *
 from .ops.comparison import *
 from .ops.elementwise import *
+from .ops.extrema import *
 from .ops.linalg import matmul
 from .ops.reduce import *
 from .ops.rounding import *
+from .ops.scan import *
+from .ops.statistics import *
 from .ops.shape import cat, flatten, permute, reshape, squeeze, stack, t, transpose, unsqueeze
 from .ops.trigonometry import *
 from .printing import get_printoptions, printoptions, set_printoptions

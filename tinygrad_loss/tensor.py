@@ -19,15 +19,18 @@ from .ops import (
     comparison,
     create,
     elementwise,
+    extrema,
     index,
     inplace,
     linalg,
     reduce,
     rounding,
+    scan,
+    statistics,
     trigonometry,
 )
 from .ops import shape as shapes
-from .ops.arguments import axis
+from .ops.arguments import axis, sizes
 from .ops.broadcast import expand
 from .ops.slicing import unbind_row
 
@@ -90,7 +93,7 @@ class Tensor(TensorBase):
         if len(data) == 1 and not isinstance(data[0], int):
             array = create.as_array(data[0], dtypes.get_default_dtype(), copy=not isinstance(data[0], TensorBase))
         else:
-            array = np.empty(create.sizes(data or (0,)), dtypes.get_default_dtype().numpy)
+            array = np.empty(sizes(data or (0,)), dtypes.get_default_dtype().numpy)
         self._array = array
         self._version = [0, 0, None]
 
@@ -135,7 +138,9 @@ class Tensor(TensorBase):
         """The bytes of one element."""
         return self._array.itemsize
 
-    element_size = itemsize.fget
+    def element_size(self) -> int:
+        """Return the bytes of one element."""
+        return self._array.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -414,7 +419,7 @@ class Tensor(TensorBase):
         return arithmetic.div_row(self, other)  # type: ignore[no-any-return]
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return self.reciprocal() * other
+        return self.reciprocal() * other  # type: ignore[no-any-return]
 
     __rdiv__ = __rtruediv__
 
@@ -547,14 +552,15 @@ class Tensor(TensorBase):
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """Return these elements where the condition holds, ``other``'s elsewhere."""
-        return elementwise.where(condition, self, other)
+        return elementwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     sigmoid, tanh, relu = activation.sigmoid, activation.tanh, activation.relu
     softmax, log_softmax, logsumexp = activation.softmax, activation.log_softmax, activation.logsumexp
-    sum, mean, max, min, argmax, argmin = (
-        reduce.sum, reduce.mean, reduce.max, reduce.min, reduce.argmax, reduce.argmin,
-    )  # fmt: skip
-    amax, amin, all, any = reduce.amax, reduce.amin, reduce.all, reduce.any
+    sum, mean, prod, all, any = reduce.sum, reduce.mean, reduce.prod, reduce.all, reduce.any
+    count_nonzero, cumsum, cumprod = reduce.count_nonzero, scan.cumsum, scan.cumprod
+    max, min, amax, amin = extrema.max, extrema.min, extrema.amax, extrema.amin
+    argmax, argmin, median = extrema.argmax, extrema.argmin, extrema.median
+    var, std, norm = statistics.var, statistics.std, statistics.norm
     matmul = linalg.matmul
 
     # --- shape and dtype ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Sigmoids, rectifiers and the stable functions around log-sum-exp.
 
-The fused gradients are rows of their own: in them ``gx`` is the gradient that came in the first time, ``g`` the one that
-comes in the second time.
+The fused gradients are rows of their own: in them ``gx`` is the gradient that came in the first time, ``g`` the one
+that comes in the second time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
+from ..dtypes import Array
 from ..kernels import elementwise as kernels
 from ..kernels import rowwise
 from ..op import op, sample
 from .arguments import axes, axis, numpy_names
 from .broadcast import restored, sum_row
 from .elementwise import exp, where_row
-from .shape import flatten, permute, to, unsqueeze_row
+from .shape import permute_row, reshape, to
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -130,13 +131,37 @@ elu_grad: Any = op(
 
 _ROWS = [sample((3, 4), dim=1), sample((3, 4), dim=0), sample((2, 3, 4), dim=1)]
 _G_ROWS = [sample((3, 4), (3, 4), dim=1), sample((2, 3, 4), (2, 3, 4), dim=1)]
+
+
+def _merged(x: Any, dims: tuple[int, ...]) -> Any:
+    """Several dimensions as one, the last."""
+    kept = [d for d in range(x.ndim) if d not in dims]
+    return reshape(permute_row(x, dims=(*kept, *dims)), (*(x.shape[d] for d in kept), -1))
+
+
+def _logsumexp(x: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
+    if not dim:  # of one number
+        return x.copy()
+    out = rowwise.logsumexp(x, dim[0]) if len(dim) == 1 else rowwise.logsumexp(_merged(x, dim), x.ndim - len(dim))
+    return np.expand_dims(out, dim) if keepdim else out
+
+
+def _softmax_over(x: Any, dims: tuple[int, ...]) -> Any:
+    if len(dims) <= 1:
+        return softmax_row(x, dim=dims[0]) if dims else 1.0
+    kept = [d for d in range(x.ndim) if d not in dims]
+    order = (*kept, *dims)
+    p = reshape(softmax_row(_merged(x, dims), dim=len(kept)), tuple(x.shape[d] for d in order))
+    return permute_row(p, dims=tuple(int(d) for d in np.argsort(order)))
+
+
 logsumexp_row = op(
     "logsumexp",
-    lambda x, *, dim: rowwise.logsumexp(x, dim),
-    vjp=lambda g, x, dim: unsqueeze_row(g, dim=dim) * softmax_row(x, dim=dim),
-    numpy="np.logaddexp.reduce({x}, axis={dim})",
+    _logsumexp,
+    vjp=lambda g, x, dim, keepdim: restored(g, x.shape, dim, keepdim) * _softmax_over(x, dim),
+    numpy="np.logaddexp.reduce({x}, axis={dim}, keepdims={keepdim})",
     domain=(-3, 3),
-    samples=_ROWS,
+    samples=[sample((3, 4), dim=(1,), keepdim=False), sample((3, 4), dim=(0,), keepdim=True)],
 )
 softmax_row: Any = op(
     "softmax",
@@ -237,14 +262,10 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """
     if input._array.dtype.kind not in "fc":
         input = to(input, dtypes.get_default_dtype().numpy)
-    shape = input._array.shape
-    dims = axes(dim, len(shape)) or tuple(range(len(shape)))
-    moved = input
-    if len(dims) > 1:
-        kept = [d for d in range(len(shape)) if d not in dims]
-        moved = flatten(permute(input, *kept, *dims), len(kept))
-    out = logsumexp_row(moved, dim=dims[0] if len(dims) == 1 else moved._array.ndim - 1) if shape else input
-    return restored(out, shape, dims, False) if keepdim else out  # type: ignore[no-any-return]
+    dims = axes(dim, input._array.ndim)
+    if dims is None:
+        raise TypeError("logsumexp(): argument 'dim' must be an int or a tuple of ints, not None; write dim=() for all")
+    return logsumexp_row(input, dim=dims, keepdim=keepdim)  # type: ignore[no-any-return]
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:

@@ -91,6 +91,11 @@ def unsupported(name: str, array: Any) -> NotImplementedError:
     return NotImplementedError(f'"{name}" not implemented for {dtypes.of(array)}: write {name}(input.float())')
 
 
+def array_of(x: Any) -> Any:
+    """The ndarray of what a rule is given: an array, or a Tensor under ``create_graph``."""
+    return x._array if isinstance(x, TensorBase) else x
+
+
 def is_number(x: Any) -> bool:
     """Tell a Python number from an array or a Tensor."""
     return isinstance(x, (int, float))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..dtypes import F32, F64
-from ..kernels import dense
+from ..kernels import dense, reductions
 from ..op import TensorBase, op, sample
 from .arguments import sizes
 from .shape import reshape
@@ -35,11 +35,13 @@ expand_row = op(
 
 
 def total(x: Any, *, dim: Dims, keepdim: bool) -> Any:
-    """Sum, in float64 inside and exact to the last bit where all elements are summed."""
-    if (dim is None or len(dim) == x.ndim) and (x.dtype is F32 or x.dtype is F64):
-        out = dense.sum_(x)
-        return out.reshape((1,) * x.ndim) if keepdim else out
-    return np.add.reduce(x, axis=dim, keepdims=keepdim)
+    """Sum, in float64 inside and with the roundings of blocks put back."""
+    if x.dtype is F32 or x.dtype is F64:
+        if dim is None or len(dim) == x.ndim:
+            out = dense.sum_(x)
+            return out.reshape((1,) * x.ndim) if keepdim else out
+        return reductions.sum_over(x, dim if len(dim) == 1 else tuple(sorted(dim)), keepdim)
+    return np.sum(x, axis=dim, keepdims=keepdim)
 
 
 sum_row = op(
@@ -49,6 +51,7 @@ sum_row = op(
     numpy="{x}.sum(axis={dim}, keepdims={keepdim})",
     domain=(-2, 2),
     samples=DIMS,
+    grad_name=lambda arrays, params: f"SumBackward{int(params['dim'] is not None)}",
 )
 
 

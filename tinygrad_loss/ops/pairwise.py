@@ -14,7 +14,7 @@ from .arithmetic import abs, mul, pow
 from .broadcast import expand_row, sum_row
 from .elementwise import sqrt, where_row
 from .linalg import matmul
-from .reduce import amax_row, amin_row
+from .extrema import amax_row, amin_row
 from .shape import permute, reshape, to, unsqueeze_row
 
 if TYPE_CHECKING:
