@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,77 @@ def test_a_wrong_argument_gets_one_line(argv: list[str], words: str, capsys: pyt
     assert out == ""
     assert err.count("\n") == 1
     assert words in err
+
+
+def accuracy(out: str) -> float:
+    found = re.search(r"Accuracy of the network on the 450 test images: ([\d.]+) %", out)
+    assert found is not None
+    return float(found[1])
+
+
+def test_cifar10_cnn_resumes_to_the_same_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = example("cifar10_cnn").main
+    common = ["--data", "digits", "--batch-size", "128", "--every", "5"]
+    assert main([*common, "--epochs", "2", "--save", str(tmp_path / "whole.pth")]) == 0
+    whole = capsys.readouterr().out
+    assert main([*common, "--epochs", "1", "--save", str(tmp_path / "part.pth")]) == 0
+    first = capsys.readouterr().out
+    assert (
+        main([*common, "--epochs", "2", "--resume", str(tmp_path / "part.pth"), "--save", str(tmp_path / "part.pth")])
+        == 0
+    )
+    second = capsys.readouterr().out
+    assert (tmp_path / "whole.pth").read_bytes() == (tmp_path / "part.pth").read_bytes()
+    assert second.startswith("resumed after epoch 1\n")
+    trained = [line for line in (first + second).splitlines() if "loss:" in line]
+    assert trained == [line for line in whole.splitlines() if "loss:" in line]
+    assert accuracy(second) == accuracy(whole)
+
+
+def test_cifar10_cnn_learns_the_digits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert example("cifar10_cnn").main(["--data", "digits", "--plot", str(tmp_path / "x.png")]) == 0
+    out = capsys.readouterr().out
+    assert accuracy(out) > 95
+    assert re.findall(r"^  (\d) +[\d.]+ %$", out, re.MULTILINE) == [str(i) for i in range(10)]
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_cifar10_cnn_offline_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    from tinygrad_loss.vision import datasets, download
+
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    assert example("cifar10_cnn").main(["--root", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "could not download http://127.0.0.1:9/cifar-10-binary.tar.gz" in err
+    assert "--data digits trains on images that scikit-learn carries" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--data", "mnist"], "--data: invalid choice: 'mnist'"),
+        (["--epochs", "0"], "--epochs: expected a whole number of at least 1, got '0'"),
+        (["--resume", "no.pth"], "--resume: there is no file 'no.pth'"),
+        (["--save", "no/such/x.pth"], "--save: there is no folder"),
+        (["--plot", "x.jpg"], "--plot: expected a FILE.png"),
+    ],
+)
+def test_cifar10_cnn_names_a_wrong_argument(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        example("cifar10_cnn").main(argv)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_an_image_of_the_wrong_size_is_explained() -> None:
+    import tinygrad_loss as tg
+
+    net = example("cifar10_cnn").Net()
+    with pytest.raises(RuntimeError, match=r"takes 400 features, the input of shape \[1, 44944\] has 44944"):
+        net(tg.zeros(1, 3, 224, 224))
