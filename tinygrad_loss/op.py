@@ -25,6 +25,7 @@ import os
 import pathlib
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
@@ -84,6 +85,8 @@ class Trace:
 
 _tensor_type: type[TensorBase] = TensorBase
 _new = object.__new__
+_weakly = weakref.ref
+_NONE: list[Any] = []
 _next_seq = itertools.count(1).__next__
 
 
@@ -190,6 +193,8 @@ class Node:
         "counters",
         "dtype",
         "edges",
+        "given",
+        "params",
         "saved",
         "seq",
         "shape",
@@ -200,6 +205,8 @@ class Node:
     row: Row
     seq: int
     edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
+    given: list[Any]  # the operands, if one is a constant: weakly, for whoever looks at the tape while they live
+    params: dict[str, Any]
     saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
     counters: list[list[Any]]  # the version counters of the operands and then of the outputs,
     versions: list[int]  # and what they said
@@ -616,7 +623,7 @@ def _finish(
         first._base = x if x._base is None else x._base
         first._path = (x._path, row.call, params, recording)
     if recording and row.rules and first._array.dtype.kind in "fc":
-        node = record(row, arrays, edges, counters, params, out if several else first._array, first)
+        node = record(row, arrays, edges, counters, params, out if several else first._array, first, operands)
         if several and node is not None:
             for other in result[1:]:
                 node.counters.append(other._version)
@@ -636,17 +643,20 @@ def record(
     params: dict[str, Any],
     out: Any,
     first: TensorBase,
+    operands: Sequence[Any] = (),
 ) -> Node | None:
     """Put a call on the tape; None if nothing that has a rule needs a gradient."""
     saved: list[tuple[Any, ...] | None] = []
     tracked = False
-    if row.joint:
+    constant = row.joint
+    if constant:
         tracked = any(edge is not None for edge in edges)
         saved.append(row.pickers[0](out, arrays, params) if tracked else None)  # type: ignore[misc]
     else:
         for i, pick in enumerate(row.pickers):
             if edges[i] is None or pick is None:
                 edges[i] = None
+                constant = True
                 saved.append(None)
             else:
                 tracked = True
@@ -656,6 +666,8 @@ def record(
     node: Node = _new(row.node_type if row.title is None else row.named(row.title(arrays, params)))
     node.seq = _next_seq()
     node.edges = tuple(edges)
+    node.params = params
+    node.given = [_weakly(x) if isinstance(x, (TensorBase, np.ndarray)) else x for x in operands] if constant else _NONE
     node.saved = saved
     counters.append(first._version)
     node.counters = counters

@@ -229,6 +229,7 @@ def rewrite(x: Any, y: Any, name: str) -> None:
         {"path": steps(x), "order": _layout(base._array)},
         base._array,
         base,
+        (base, y),
     )
     continue_as(base, node)
     refresh(x)
