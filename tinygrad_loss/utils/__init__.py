@@ -1,0 +1,5 @@
+"""Tools around training, under PyTorch's names: ``utils.data`` makes batches of data sets."""
+
+from . import data
+
+__all__ = ["data"]
