@@ -86,7 +86,8 @@ class LRScheduler:
         epoch : int, optional
             Deprecated: go to this epoch, by the formula that does not build on the rates before it.
         """
-        if self._step_count == 1 and not self.optimizer._opt_called:
+        # Before epoch 0 it is a scheduler around this one that begins, not the user's step.
+        if self._step_count == 1 and self.last_epoch >= 0 and not self.optimizer._opt_called:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. The first learning rate of the "
                 "schedule is skipped so: write optimizer.step() first, then scheduler.step()",
@@ -126,12 +127,15 @@ class LRScheduler:
         Raises
         ------
         KeyError
-            If it is the state of another class.
+            If it is the state of another class; nothing is changed then.
         """
+        self._check_state(state_dict)
+        self.__dict__.update(copy.deepcopy(state_dict))
+
+    def _check_state(self, state_dict: dict[str, Any]) -> None:
         missing = [key for key in self.state_dict() if not key.startswith("_") and key not in state_dict]
         if missing:
             raise KeyError(f"this is no state of a {type(self).__name__}: it lacks {', '.join(map(repr, missing))}")
-        self.__dict__.update(copy.deepcopy(state_dict))
 
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:

@@ -44,15 +44,21 @@ class _Combined(LRScheduler):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what ``state_dict()`` returned."""
         schedulers = self._schedulers
-        if len(state_dict["_schedulers"]) != len(schedulers):
-            raise ValueError(
-                f"the state dict holds {len(state_dict['_schedulers'])} schedulers, {type(self).__name__} has "
-                f"{len(schedulers)}"
-            )
         super().load_state_dict(state_dict)
         self._schedulers = schedulers
         for scheduler, saved in zip(schedulers, state_dict["_schedulers"], strict=True):
             scheduler.load_state_dict(saved)
+
+    def _check_state(self, state_dict: dict[str, Any]) -> None:
+        super()._check_state(state_dict)
+        saved = state_dict.get("_schedulers", ())
+        if len(saved) != len(self._schedulers):
+            raise KeyError(
+                f"this is no state of this {type(self).__name__}: it holds {len(saved)} schedulers, not "
+                f"{len(self._schedulers)}"
+            )
+        for scheduler, state in zip(self._schedulers, saved, strict=True):
+            scheduler._check_state(state)
 
 
 class SequentialLR(_Combined):
