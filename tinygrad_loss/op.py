@@ -85,8 +85,6 @@ class Trace:
 
 _tensor_type: type[TensorBase] = TensorBase
 _new = object.__new__
-_weakly = weakref.ref
-_NONE: list[Any] = []
 _next_seq = itertools.count(1).__next__
 
 
@@ -205,7 +203,7 @@ class Node:
     row: Row
     seq: int
     edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
-    given: list[Any]  # the operands, if one is a constant: weakly, for whoever looks at the tape while they live
+    given: dict[int, Any]  # the constants among the operands: weakly, for who looks at the tape while they live
     params: dict[str, Any]
     saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
     counters: list[list[Any]]  # the version counters of the operands and then of the outputs,
@@ -648,16 +646,18 @@ def record(
     """Put a call on the tape; None if nothing that has a rule needs a gradient."""
     saved: list[tuple[Any, ...] | None] = []
     tracked = False
-    constant = row.joint
-    if constant:
+    given: dict[int, Any] = {}
+    if row.joint:
         tracked = any(edge is not None for edge in edges)
         saved.append(row.pickers[0](out, arrays, params) if tracked else None)  # type: ignore[misc]
+        given = {i: _held(operands[i]) for i, edge in enumerate(edges) if edge is None}
     else:
         for i, pick in enumerate(row.pickers):
             if edges[i] is None or pick is None:
                 edges[i] = None
-                constant = True
                 saved.append(None)
+                x = operands[i]
+                given[i] = x if x.__class__ is float else _held(x)
             else:
                 tracked = True
                 saved.append(pick(out, arrays, params))
@@ -667,7 +667,7 @@ def record(
     node.seq = _next_seq()
     node.edges = tuple(edges)
     node.params = params
-    node.given = [_weakly(x) if isinstance(x, (TensorBase, np.ndarray)) else x for x in operands] if constant else _NONE
+    node.given = given
     node.saved = saved
     counters.append(first._version)
     node.counters = counters
@@ -678,6 +678,11 @@ def record(
     node.where = user_location(4)
     node.watch = None
     return node
+
+
+def _held(x: Any) -> Any:
+    """A constant operand as a node remembers it: numbers as they are, arrays as long as someone else keeps them."""
+    return weakref.ref(x) if isinstance(x, (TensorBase, np.ndarray)) else x
 
 
 class Writes:
