@@ -1,4 +1,4 @@
-"""PyTorch's own samples of modules: what its test suite constructs and calls must work here and give the same numbers."""
+"""PyTorch's own samples of modules: what its test suite makes and calls must work here and give the same numbers."""
 
 import warnings
 

@@ -13,8 +13,8 @@ from .arguments import axis
 from .arithmetic import abs, mul, pow
 from .broadcast import expand_row, sum_row
 from .elementwise import sqrt, where_row
-from .linalg import matmul
 from .extrema import amax_row, amin_row
+from .linalg import matmul
 from .shape import permute, reshape, to, unsqueeze_row
 
 if TYPE_CHECKING:
