@@ -1,7 +1,7 @@
 """Multi-label classification: each sample has several labels, each of which is there or not.
 
-One output for each label, a Sigmoid that makes a probability of it, and the binary cross-entropy (BCELoss) averaged over
-the labels. A sample counts as right only if all its labels are: that is the subset accuracy.
+One output for each label, a Sigmoid that makes a probability of it, and the binary cross-entropy (BCELoss) averaged
+over the labels. A sample counts as right only if all its labels are: that is the subset accuracy.
 
     python examples/multilabel_mlp.py
     python examples/multilabel_mlp.py --epochs 50 --hidden 64 --plot curves.png

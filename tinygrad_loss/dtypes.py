@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[Any]
 
 
-class dtype:  # noqa: N801 -- PyTorch's spelling of the class
+class dtype:
     """A data type of tensors, ``float32`` and its like; each exists once, so ``is`` compares.
 
     Its ``repr`` is PyTorch's (``torch.float32``), so that two programs print the same lines.
@@ -108,7 +108,7 @@ def set_default_dtype(d: dtype) -> None:
     torch.float64
     >>> tg.set_default_dtype(tg.float32)
     """
-    global _default
+    global _default  # noqa: PLW0603 -- the setting is of the process, as PyTorch's
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d!r}; write tg.float32")
     _default = d

@@ -61,16 +61,17 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
         return
     path = Path(f)
     # A neighbour, so that the final rename stays within one file system and is atomic.
-    handle, neighbour = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.", suffix=".part")
+    handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
+    neighbour = Path(temporary)
     try:
         safetensors.numpy.save_file(arrays, neighbour, metadata)
-        with open(neighbour, "rb+") as written:
+        with neighbour.open("rb+") as written:
             os.fsync(written.fileno())
-        os.chmod(neighbour, _mode_of(path))
-        os.replace(neighbour, path)
+        neighbour.chmod(_mode_of(path))
+        neighbour.replace(path)
     except BaseException:
-        Path(neighbour).unlink(missing_ok=True)
+        neighbour.unlink(missing_ok=True)
         raise
 
 
@@ -166,7 +167,7 @@ def load(
         raise RuntimeError(f"map_location={map_location!r}: there is only the CPU here; write map_location='cpu'")
     if isinstance(f, (str, os.PathLike)):
         name = os.fspath(f)
-        with open(name, "rb") as file:
+        with Path(name).open("rb") as file:
             start = file.read(16)
             if is_archive(start):
                 file.seek(0)

@@ -32,7 +32,7 @@ def is_archive(start: bytes) -> bool:
 
 def is_legacy(start: bytes) -> bool:
     """Tell whether a file starts as a pickle does."""
-    return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5 and not start[2:8] == b"\0" * 6
+    return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5 and start[2:8] != b"\0" * 6
 
 
 class _Refused(Exception):

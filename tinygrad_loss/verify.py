@@ -56,7 +56,7 @@ def _reports(result: Any) -> list[GradientReport]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the checks of a file and print their reports; return the exit code.
+    r"""Run the checks of a file and print their reports; return the exit code.
 
     Examples
     --------
@@ -64,9 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     >>> from tinygrad_loss.verify import main
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "exercise.py"
     >>> _ = path.write_text(
-    ...     "import tinygrad_loss as tg\\n"
-    ...     "def verify_square():\\n"
-    ...     "    return tg.autograd.verify(lambda x: x * x, tg.tensor([1.0, 2.0]))\\n"
+    ...     "import tinygrad_loss as tg\n"
+    ...     "def verify_square():\n"
+    ...     "    return tg.autograd.verify(lambda x: x * x, tg.tensor([1.0, 2.0]))\n"
     ... )
     >>> main([str(path)])
     verify_square

@@ -81,7 +81,7 @@ def examine(call: Call) -> list[tuple[str, str]]:
     return mistakes
 
 
-def numeric_gradient(evidence: Any, i: int, analytic: Array) -> tuple[Array, Array, Array]:
+def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array, Array, Array]:
     """Differences for the elements of operand i: values, error bars (NaN at a kink whose range holds), which elements."""
     x = evidence.values[i]
     flat, slopes = x.reshape(-1), analytic.reshape(-1)

@@ -8,6 +8,7 @@ bar: tolerances follow from it, not from a fixed number.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,13 +159,13 @@ def _table(line: Line, h: float) -> Derivative:
 def _kink(sides: list[tuple[float, float, float]]) -> Derivative | None:
     """The range between the one-sided derivatives, if both settle and they differ by more than their errors."""
     settled = []
-    for (f1, b1, n1), (f2, b2, n2) in zip(sides, sides[1:], strict=False):
+    for (f1, b1, n1), (f2, b2, n2) in itertools.pairwise(sides):
         f, b = f2 + (f2 - f1) / (RATIO - 1), b2 + (b2 - b1) / (RATIO - 1)  # their error is of first order in h
         error = abs(f - f2) + abs(b - b2) + 8 * (n1 + n2)
         if math.isfinite(f) and math.isfinite(b):
             settled.append((abs(f - b) - 4 * error, f, b, error))
     # A bend close by looks like a kink as long as the step reaches across it; a true one stays at every smaller step.
-    tail = [s for s in settled[-4:]]
+    tail = settled[-4:]
     if len(tail) < 2 or any(gap <= 1e-7 * (abs(f) + abs(b)) for gap, f, b, _ in tail[-2:]):
         return None
     _, f, b, error = min(tail, key=lambda s: s[3])

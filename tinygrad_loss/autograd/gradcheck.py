@@ -207,15 +207,20 @@ def _check(
     if not check_backward:
         return
     again = [y._array for y in _differentiable(_tuple(func(*inputs)))]
-    if any(not np.allclose(a._array, b, rtol=0, atol=nondet_tol, equal_nan=True) for a, b in zip(tracked, again, strict=True)):
-        raise GradcheckError("Backward is not reentrant: two evaluations of the function differ by more than nondet_tol")
+    if any(
+        not np.allclose(a._array, b, rtol=0, atol=nondet_tol, equal_nan=True)
+        for a, b in zip(tracked, again, strict=True)
+    ):
+        raise GradcheckError(
+            "Backward is not reentrant: two evaluations of the function differ by more than nondet_tol"
+        )
     generator = random.Generator().manual_seed(0)
     for k, y in enumerate(tracked):
         rows = _projections(generator, y._array) if fast_mode else _basis(y._array)
         analytic = [grad(y, checked, wrap(v), retain_graph=True, allow_unused=True) for v in rows]
         for i, x in enumerate(checked):
             a = np.array(
-                [np.zeros(x._array.shape).reshape(-1) if g[i] is None else g[i]._array.reshape(-1) for g in analytic]  # type: ignore[index]
+                [np.zeros(x._array.shape).reshape(-1) if g[i] is None else g[i]._array.reshape(-1) for g in analytic]
             ).reshape(len(rows), x._array.size)
             j = _numeric(func, inputs, x, eps, k)
             n = np.array([v.reshape(-1) @ j for v in rows]).reshape(a.shape)

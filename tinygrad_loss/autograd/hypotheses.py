@@ -232,7 +232,7 @@ def _shifted(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake
 
 
 def _output(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake | None:
-    """Exchange, in what the rule saved, an operand for the output or the other way round: is it right then?"""
+    """Exchange, in what the rule saved, an operand for the output or the other way round, and see if it is right then."""
     for j, value in enumerate(evidence.values):
         if not isinstance(value, np.ndarray) or value.shape != evidence.call.out.shape:
             continue

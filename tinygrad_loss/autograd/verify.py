@@ -1,4 +1,4 @@
-"""``verify``: is this gradient right, and if not, which op is wrong, and how?"""
+"""``verify`` answers whether a gradient is right, and if not, which op is wrong, and how."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class VisionDataset(Dataset[Any]):
     class_to_idx : dict from class to number
     """
 
-    classes: list[str]
+    classes: ClassVar[list[str]]
 
     def __init__(
         self,
@@ -136,12 +136,24 @@ class CIFAR10(VisionDataset):
     test_files: tuple[str, ...] = ("test_batch",)
     images_per_file: int | None = 10_000
     label_bytes, label_key = 1, "labels"
-    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    classes: ClassVar[list[str]] = [
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    ]
 
     def _files(self) -> tuple[str, ...]:
         return self.train_files if self.train else self.test_files
 
     def download(self) -> None:
+        """Bring the binary archive to ``root`` and unpack it, unless its files are there and whole."""
         folder = self.root / self.folder
         with locked(folder):
             if not self._is_whole(folder):
@@ -192,7 +204,7 @@ class CIFAR100(CIFAR10):
     train_files, test_files = ("train",), ("test",)
     images_per_file = None
     label_bytes, label_key = 2, "fine_labels"
-    classes = [
+    classes: ClassVar[list[str]] = [
         "apple",
         "aquarium_fish",
         "baby",
@@ -309,13 +321,13 @@ class MNIST(VisionDataset):
     """
 
     url = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-    md5s = {
+    md5s: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
         "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
         "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
         "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
     }
-    classes = [
+    classes: ClassVar[list[str]] = [
         f"{i} - {name}"
         for i, name in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
     ]
@@ -326,6 +338,7 @@ class MNIST(VisionDataset):
         return self.root / type(self).__name__ / "raw"
 
     def download(self) -> None:
+        """Bring the four files to ``raw_folder`` unless they are there and whole."""
         for name, md5 in self.md5s.items():
             fetch(f"{self.url}{name}.gz", self.raw_folder / f"{name}.gz", md5)
 
@@ -357,12 +370,12 @@ class FashionMNIST(MNIST):
     """
 
     url = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-    md5s = {
+    md5s: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
         "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
         "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
     }
-    classes = [
+    classes: ClassVar[list[str]] = [
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import sys
 import tarfile
 import time
@@ -49,7 +48,7 @@ if sys.platform == "win32":
             try:
                 file.seek(0)
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            except OSError:
+            except OSError:  # noqa: PERF203 -- waiting is what the loop is for
                 time.sleep(0.1)
             else:
                 return
@@ -109,7 +108,7 @@ def fetch(url: str, path: Path, md5: str) -> None:
                 f"{url} gave a file with MD5 {found}, expected {md5}: it is damaged or was replaced. It was deleted; try again, or "
                 f"put the right file at {path}."
             )
-        os.replace(part, path)
+        part.replace(path)
 
 
 def _unreachable(url: str, path: Path, problem: str) -> ConnectionError:
@@ -180,7 +179,7 @@ def extract(archive: Path, folder: Path) -> None:
         _remove(target)
         raise
     _remove(folder)
-    os.replace(target, folder)
+    target.replace(folder)
 
 
 def _remove(folder: Path) -> None:

@@ -84,6 +84,7 @@ class Compose:
         self.transforms = list(transforms)
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         for transform in self.transforms:
             x = transform(x)
         return x
@@ -106,6 +107,7 @@ class ToTensor:
     """
 
     def __call__(self, x: Any) -> Tensor:
+        """Return the transformed image."""
         if isinstance(x, TensorBase) or not (isinstance(x, np.ndarray) or hasattr(x, "convert")):
             raise TypeError(f"pic should be PIL Image or ndarray. Got {type(x).__name__}")
         array = np.asarray(x)
@@ -143,6 +145,7 @@ class Normalize:
         return tuple(np.asarray(v, dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))  # type: ignore[return-value]
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Return the transformed image."""
         if not isinstance(x, TensorBase):
             raise TypeError(f"img should be Tensor Image. Got {type(x).__name__}: put ToTensor() before Normalize")
         if x._array.dtype.kind != "f":
@@ -156,7 +159,7 @@ class Normalize:
             )
         if self.inplace:
             return x.sub_(wrap(mean)).div_(wrap(std))  # type: ignore[attr-defined,no-any-return]
-        return (x - wrap(mean)) / wrap(std)
+        return (x - wrap(mean)) / wrap(std)  # type: ignore[no-any-return]
 
     def batch(self, images: Array) -> Array:
         """The same, in place, for an array (N, channels, height, width) that is nobody else's."""
@@ -196,6 +199,7 @@ class Resize:
         return (size, other) if height <= width else (other, size)
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         image, _ = _pil()
         height, width = self._target(*_size(x))
         method = image.Resampling.BILINEAR if self.interpolation is None else self.interpolation
@@ -225,6 +229,7 @@ class CenterCrop:
         self.size = _pair(size, "size")
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         height, width = self.size
         h, w = _size(x)
         if h < height or w < width:
@@ -249,7 +254,7 @@ class Pad:
              [0., 0., 0.]]])
     """
 
-    _MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric"}
+    _MODES = ("constant", "edge", "reflect", "symmetric")
 
     def __init__(self, padding: Any, fill: Any = 0, padding_mode: str = "constant") -> None:
         if padding_mode not in self._MODES:
@@ -263,6 +268,7 @@ class Pad:
         self._sides = sides * (4 // len(sides))
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         left, top, right, bottom = self._sides
         tensor = _is_tensor(x)
         array = x._array if tensor else np.asarray(x)
@@ -272,7 +278,7 @@ class Pad:
             out = np.stack([np.pad(array[..., c], border, constant_values=f) for c, f in enumerate(self.fill)], axis=-1)
         else:
             extra = {"constant_values": self.fill} if self.padding_mode == "constant" else {}
-            out = np.pad(array, pads, mode=self._MODES[self.padding_mode], **extra)  # type: ignore[call-overload]
+            out = np.pad(array, pads, mode=self.padding_mode, **extra)  # type: ignore[call-overload]
         return wrap(out) if tensor else as_image(out)
 
     def __repr__(self) -> str:
@@ -296,6 +302,7 @@ class RandomCrop:
         self.fill, self.padding_mode = fill, padding_mode
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         if self.padding is not None:
             x = Pad(self.padding, self.fill, self.padding_mode)(x)
         height, width = self.size
@@ -333,6 +340,7 @@ class RandomHorizontalFlip:
         self.p = p
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         tensor = _is_tensor(x)
         if rand(1).item() >= self.p:
             return x
@@ -358,6 +366,7 @@ class Grayscale:
         self.num_output_channels = num_output_channels
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         if not _is_tensor(x):
             gray = x.convert("L")
             return gray if self.num_output_channels == 1 else as_image(np.stack([np.asarray(gray)] * 3, axis=-1))
@@ -388,6 +397,7 @@ class Lambda:
         self.lambd = lambd
 
     def __call__(self, x: Any) -> Any:
+        """Return the transformed image."""
         return self.lambd(x)
 
     def __repr__(self) -> str:
@@ -396,7 +406,7 @@ class Lambda:
 
 def batched(transform: Any) -> Callable[[Array], Array] | None:
     """The transform for a whole batch (N, height, width[, channels]) of bytes, if it is one of fixed arithmetic."""
-    steps = transform.transforms if type(transform) is Compose else [transform]
+    steps: list[Any] = transform.transforms if type(transform) is Compose else [transform]
     if not steps or type(steps[0]) is not ToTensor or any(type(step) is not Normalize for step in steps[1:]):
         return None
 
