@@ -2,6 +2,7 @@
 
 # First, because importing a submodule sets its name here, and `tensor` is to be the function.
 from .tensor import Size, Tensor  # isort: skip
+from .tape import tape  # isort: skip
 
 from . import autograd, dtypes, linalg, nn, ops, optim, testing, utils, vision
 from .autograd import (
