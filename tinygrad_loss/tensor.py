@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from . import autograd, dtypes, op, printing
 from .dtypes import Array
-from .op import Node, TensorBase, Watch, edge_of, mode, wrap
+from .op import Node, TensorBase, Watch, edge_of, wrap
 from .ops import (
     activation,
     arithmetic,
@@ -571,12 +571,12 @@ class Tensor(TensorBase):
     squeeze, unsqueeze, expand = shapes.squeeze, shapes.unsqueeze, expand
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 -- PyTorch's name
+    def T(self) -> Tensor:
         """The tensor with its dimensions reversed."""
         return shapes.permute(self, *reversed(range(self._array.ndim))) if self._array.ndim != 2 else shapes.t(self)
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 -- PyTorch's name
+    def mT(self) -> Tensor:
         """The tensor with its last two dimensions swapped."""
         return shapes.transpose(self, -2, -1)
 
@@ -651,7 +651,9 @@ def _comparable(other: Any) -> bool:
 
 def _rebuild(cls: type[Tensor], array: Array, requires_grad: bool) -> Tensor:
     out = cls.__new__(cls)
-    out._array, out._version, out._requires_grad = array, [0, 0, None], requires_grad
+    native = dtypes.of(array).numpy  # the one that fast paths compare with by identity; pickle makes another
+    out._array = array if array.dtype is native else array.view(native)
+    out._version, out._requires_grad = [0, 0, None], requires_grad
     return out
 
 
