@@ -40,6 +40,8 @@ Padding = tuple[tuple[int, int], ...]
 # multiply-adds of latency four busy. Four fits the usual 16, 32, 64 channels, three the 6 of LeNet, one depthwise ones.
 TILES = {4: 3, 3: 4, 1: 8}
 WORK = 1_000_000  # multiplications in a chunk: below, waking a thread costs more than it saves
+PLACES = 1024  # worth summing before lanes are added up
+CACHE = 200_000  # bytes of scratch memory that a core's own cache holds beside the rest
 CHUNKS = 16  # of a batch at most: each has its scratch memory, and its own sum of the weights' gradient
 
 
@@ -71,24 +73,31 @@ def frame(channels: int, size: Ints, tops: Array, shifts: Array, stride: Ints, o
 
 @jit
 def _fill(
-    scratch: Array, image: Array, shifts: Array, stride: int, width: int, top: int, split: int, rows: int
-) -> None:
-    """Copy an image (C, H, W) into its frame; what is padding there is zero and stays so."""
-    for c in range(image.shape[0]):
+    scratch: Array, origin: int, x: Array, n: int, shifts: Array, stride: int, width: int, top: int, split: int,
+    rows: int,
+) -> None:  # fmt: skip
+    """Copy image n of x (N, C, H, W) into its frame; what is padding there is zero and stays so."""
+    _, channels, image_rows, columns = x.shape
+    source = x.ravel()  # one view: making one for every row would count its references in every row
+    for c in range(channels):
         for k in range(shifts.size):
             shift = shifts[k]
             first = max(0, -(shift // stride))
-            last = min(width, (image.shape[2] - 1 - shift) // stride + 1)
-            for i in range(image.shape[1]):
-                row = i + top
-                start = (((c * shifts.size + k) * split + row % split) * rows + row // split) * width
-                source = image[c, i]
-                if stride == 1:
-                    if first < last:
-                        move(scratch, start + first, source, shift + first, last - first)
-                else:
+            last = min(width, (columns - 1 - shift) // stride + 1)
+            line, remainder = top // split, top % split
+            start = (n * channels + c) * image_rows * columns + shift
+            for _ in range(image_rows):
+                target = origin + (remainder * rows + line) * width
+                if stride > 1:
                     for j in range(first, last):
-                        scratch[start + j] = source[shift + j * stride]
+                        scratch[target + j] = source[start + j * stride]
+                elif first < last:
+                    move(scratch, target + first, source, start + first, last - first)
+                start += columns
+                remainder += 1
+                if remainder == split:
+                    line, remainder = line + 1, 0
+            origin += split * rows * width
 
 
 @jit
@@ -106,7 +115,7 @@ def _correlate(
     buffer = np.empty(height * pitch, x.dtype)
     weight, factors = weight.ravel(), taps.size * height
     for n in range(x.shape[0]):
-        _fill(scratch, x[n], shifts, stride, width, top, split, frame_rows)
+        _fill(scratch, 0, x, n, shifts, stride, width, top, split, frame_rows)
         for block in range(groups * blocks):
             group, first = block // blocks, block % blocks * height
             origin = group * (x.shape[1] // groups) * channel
@@ -133,29 +142,37 @@ def _correlate_gradients(
     outputs, size, lanes = g.shape[1] // groups, g.shape[2], vector_lanes(x)
     height, count, whole = len(rows), len(columns), size - size % lanes
     channel = shifts.size * split * frame_rows * width
-    scratch = np.zeros(x.shape[1] * channel + lanes, x.dtype)
-    image = np.zeros(g.shape[1] * size + lanes, g.dtype)
+    frame_size, image_size = x.shape[1] * channel, g.shape[1] * size
+    # Summing a tile's lanes costs as much as some hundred places: small images are taken several at once.
+    several = max(1, min(x.shape[0], PLACES // size, CACHE // (frame_size * x.itemsize)))
+    scratch = np.zeros(several * frame_size + lanes, x.dtype)
+    images = np.zeros(several * image_size + lanes, g.dtype)
     zeros = np.zeros(height, g.dtype)
-    for n in range(x.shape[0]):
-        _fill(scratch, x[n], shifts, stride, width, top, split, frame_rows)
-        image[: g.shape[1] * size] = g[n].ravel()
-        for group in range(groups):
-            origin = group * (x.shape[1] // groups) * channel
+    for start in range(0, x.shape[0], several):
+        stop = min(start + several, x.shape[0])
+        for n in range(start, stop):
+            _fill(scratch, (n - start) * frame_size, x, n, shifts, stride, width, top, split, frame_rows)
+            move(images, (n - start) * image_size, g[n].ravel(), 0, image_size)
+        for block in range(0, groups * outputs, outputs):
+            origin = block // outputs * (x.shape[1] // groups) * channel
             for first in range(0, outputs, height):
                 for m in range(height):
-                    rows = replaced(rows, m, (group * outputs + min(first + m, outputs - 1)) * size)
+                    rows = replaced(rows, m, (block + min(first + m, outputs - 1)) * size)
                 for k in range(0, taps.size, count):
                     for v in range(count):
                         columns = replaced(columns, v, origin + taps[min(k + v, taps.size - 1)])
                     sums = tile(rows, columns, zeros, 0)
-                    for p in range(0, whole, lanes):
-                        sums = add_inner(sums, image, rows, p, scratch, columns, p)
-                    if whole < size:
-                        sums = add_inner_part(sums, image, rows, whole, scratch, columns, whole, size - whole)
+                    for n in range(stop - start):
+                        down, across = n * image_size, n * frame_size
+                        for p in range(0, whole, lanes):
+                            sums = add_inner(sums, images, rows, down + p, scratch, columns, across + p)
+                        if whole < size:
+                            down, across = down + whole, across + whole
+                            sums = add_inner_part(sums, images, rows, down, scratch, columns, across, size - whole)
                     totals = lane_sums(sums)
                     for m in range(min(height, outputs - first)):
                         for v in range(min(count, taps.size - k)):
-                            out[group * outputs + first + m, k + v] += totals[m * count + v]
+                            out[block + first + m, k + v] += totals[m * count + v]
 
 
 # --- what the ops call --------------------------------------------------------------------------------------------

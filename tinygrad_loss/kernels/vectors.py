@@ -215,18 +215,28 @@ else:
         return types.none(sums, out, columns, types.intp), generate
 
     @extending.intrinsic
-    def move(context, target, at, source, start, count):  # type: ignore[no-untyped-def]
-        """Copy `count` elements: Numba's own loop would ask of each position whether it is negative."""
+    def _copy(context, target, at, source, start):  # type: ignore[no-untyped-def]
+        """target[at : at + lanes] = source[start : start + lanes]."""
 
         def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            places = [
-                builder.gep(cgutils.create_struct_proxy(array_type)(context, builder, value=array).data, [offset])
-                for array_type, array, offset in ((target, *arguments[:2]), (source, *arguments[2:4]))
-            ]
-            cgutils.raw_memcpy(builder, *places, arguments[4], target.dtype.bitwidth // 8, align=1)
+            b = _Builder(context, builder, TileType(target.dtype, 1, 1))
+            place = builder.bitcast(b.address(target, *arguments[:2]), b.vector.as_pointer())
+            builder.store(b.load(source, *arguments[2:]), place, align=target.dtype.bitwidth // 8)
             return context.get_dummy_value()
 
-        return types.none(target, types.intp, source, types.intp, types.intp), generate
+        return types.none(target, types.intp, source, types.intp), generate
+
+    @inline
+    def move(target: Array, at: int, source: Array, start: int, count: int) -> None:
+        """Copy `count` elements: rows are short, and a call of memcpy costs more than copying one."""
+        lanes = vector_lanes(target)
+        if count < lanes:
+            for j in range(count):
+                target[at + j] = source[start + j]
+        else:
+            for j in range(0, count - lanes, lanes):
+                _copy(target, at + j, source, start + j)
+            _copy(target, at + count - lanes, source, start + count - lanes)
 
     @extending.intrinsic
     def lane_sums(context, sums):  # type: ignore[no-untyped-def]
