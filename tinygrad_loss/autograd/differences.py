@@ -163,7 +163,7 @@ def _kink(sides: list[tuple[float, float, float]]) -> Derivative | None:
         f, b = f2 + (f2 - f1) / (RATIO - 1), b2 + (b2 - b1) / (RATIO - 1)  # their error is of first order in h
         error = abs(f - f2) + abs(b - b2) + 8 * (n1 + n2)
         if math.isfinite(f) and math.isfinite(b):
-            settled.append((abs(f - b) - 4 * error, f, b, error))
+            settled.append((abs(f - b) - 20 * error, f, b, error))
     # A bend close by looks like a kink as long as the step reaches across it; a true one stays at every smaller step.
     tail = settled[-4:]
     if len(tail) < 2 or any(gap <= 1e-7 * (abs(f) + abs(b)) for gap, f, b, _ in tail[-2:]):

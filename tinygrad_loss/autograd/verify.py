@@ -204,15 +204,10 @@ class _Check:
 
         line, size = Line(at, self.base, self.cotangents), abs(value) if math.isfinite(value) else 0.0
         d = derivative(line, 2.0 ** round(math.log2(max(size, self.scale))), expected, self.slack)
-        if (
-            0 < size < self.scale
-            and not d.error < 1e-6 * abs(d.value)
-            and not d.is_kink
-            and not d.accepts(expected, self.slack)
-        ):
-            d = derivative(
-                line, 2.0 ** round(math.log2(size)), expected, self.slack
-            )  # a small element of a large input
+        sure = d.error < 1e-6 * abs(d.value) and not d.is_kink
+        if 0 < size < self.scale and not sure and not d.accepts(expected, self.slack):
+            # A small element of a large input: the steps reached far across it.
+            d = derivative(line, 2.0 ** round(math.log2(size)), expected, self.slack)
         return d
 
     def _judge(self, analytic: float, d: Derivative, largest: float) -> str:
