@@ -189,10 +189,15 @@ def test_an_output_or_input_without_gradient_is_none():
     m, seen = Two(), []
     m.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
     a, b = tg.tensor([1.0], requires_grad=True), tg.tensor([1.0], requires_grad=True)
-    m(a, b)[1].backward()
+    first, second = m(a, b)
+    second.backward(retain_graph=True)
     ((grad_input, grad_output),) = seen
     assert (grad_input[0], grad_output[0]) == (None, None)
     assert (grad_input[1].item(), grad_output[1].item()) == (3, 1)
+    (first * 5).backward(retain_graph=True)
+    (first * 6 + second * 7).backward()
+    assert [g and g.item() for g in seen[1][0] + seen[1][1]] == [10, None, 5, None]
+    assert [g.item() for g in seen[2][0] + seen[2][1]] == [12, 21, 6, 7]
 
 
 def test_without_an_input_that_needs_a_gradient_the_hook_comes_at_the_outputs():

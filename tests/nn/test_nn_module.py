@@ -334,6 +334,14 @@ def test_a_parameter_used_twice_is_one():
     assert twin[0].weight is not m[0].weight
 
 
+def test_walks_end_where_modules_hold_each_other():
+    m = nn.Module()
+    m.child = nn.Module()
+    m.child.parent = m
+    assert list(m.modules()) == [m, m.child]
+    assert [name for name, _ in m.named_modules()] == ["", "child"]
+
+
 def test_walks_skip_what_is_none():
     m = nn.Module()
     m.add_module("none", None)

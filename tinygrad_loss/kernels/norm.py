@@ -45,11 +45,14 @@ def shift_and_scale(x: Array, r: int, eps: float, center: bool) -> tuple[float, 
 
 
 @jit
-def _standardize(x: Array, eps: float, center: bool, out: Array) -> None:
+def _standardize(x: Array, eps: float, center: bool, weight: Array, bias: Array, out: Array) -> None:
     for r in range(x.shape[0]):
         m, scale = shift_and_scale(x, r, eps, center)
         for j in range(x.shape[1]):
-            out[r, j] = (np.float64(x[r, j]) - m) * scale
+            y = (np.float64(x[r, j]) - m) * scale
+            y *= weight[j] if weight.size else 1.0
+            y += bias[j] if bias.size else 0.0
+            out[r, j] = y
 
 
 @jit
@@ -67,15 +70,21 @@ def _rows(x: Array, n: int) -> Array:
     return np.ascontiguousarray(x).reshape(x.size // n if n else 0, n)
 
 
-def standardize(x: Array, n: int, eps: float, center: bool) -> Array:
-    """(x - mean) / sqrt(variance + eps) of every n elements in a row; x / sqrt(mean of x^2 + eps) without `center`."""
+def standardize(
+    x: Array, n: int, eps: float, center: bool, weight: Array | None = None, bias: Array | None = None
+) -> Array:
+    """(x - mean) / sqrt(variance + eps) of every n elements in a row; x / sqrt(mean of x^2 + eps) without `center`.
+
+    Then times `weight` plus `bias`, of n elements each.
+    """
     rows = _rows(x, n)
     out = np.empty(x.shape, x.dtype)
     flat = out.reshape(rows.shape)
+    w, b = (np.empty(0, x.dtype) if v is None else np.ascontiguousarray(v).reshape(-1) for v in (weight, bias))
     if x.size <= GRAIN:
-        _standardize(rows, eps, center, flat)
+        _standardize(rows, eps, center, w, b, flat)
     else:
-        parallel(lambda a, b: _standardize(rows[a:b], eps, center, flat[a:b]), len(rows), -(-GRAIN // n))
+        parallel(lambda i, j: _standardize(rows[i:j], eps, center, w, b, flat[i:j]), len(rows), -(-GRAIN // n))
     return out
 
 

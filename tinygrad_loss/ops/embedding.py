@@ -8,38 +8,56 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Array
+from ..kernels import embedding as kernels
 from ..op import TensorBase, op, sample, user_location, written
 from .elementwise import where_row
-from .index import index_grad
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = ["embedding"]
 
-_INDEX = np.array([[2, 0], [2, 1]])
-
-
-def _looked_up(weight: Array, *, index: Array, padding: int, by_frequency: bool) -> Array:
-    return weight[index]
-
-
-def _scattered(g: Any, weight_shape: tuple[int, ...], index: Array, padding: int, by_frequency: bool) -> Any:
-    """Add each gradient to the row it came from; the padding row gets none."""
-    if by_frequency:
-        g = g / np.bincount(index.ravel())[index][..., None]
-    if padding >= 0:
-        g = where_row((index != padding)[..., None], g, 0.0)
-    return index_grad(g, shape=weight_shape, index=(index,))
-
+_TABLE = {"index": np.array([[2, 0], [2, 1]]), "padding": -1, "by_frequency": False}
 
 embedding_row = op(
     "embedding",
-    _looked_up,
-    vjp=_scattered,
+    lambda weight, *, index, padding, by_frequency: weight.take(index, axis=0),
+    vjp=lambda g, weight_shape, index, padding, by_frequency: embedding_grad(
+        g, rows=weight_shape[0], index=index, padding=padding, by_frequency=by_frequency
+    ),
     numpy="{weight}[{index}]",
     domain=(-2, 2),
-    samples=[sample((4, 3), index=_INDEX, padding=-1, by_frequency=False)],
+    samples=[sample((4, 3), **_TABLE)],
+)
+
+
+def _gathered(g: Any, index: Array, padding: int, by_frequency: bool) -> Any:
+    """Look up where a gradient went: the adjoint of adding it up."""
+    out = embedding_row(g, index=index, padding=padding, by_frequency=by_frequency)
+    if by_frequency:
+        out = out / np.bincount(index.ravel())[index][..., None]
+    return where_row((index != padding)[..., None], out, 0.0) if padding >= 0 else out
+
+
+def added_in_numpy(g, rows, index, padding, by_frequency):  # type: ignore[no-untyped-def]
+    out = np.zeros((rows, g.shape[-1]))
+    scale = np.bincount(index.ravel())[index][..., None] if by_frequency else 1
+    np.add.at(out, index, np.where(index[..., None] == padding, 0, g / scale))
+    return out
+
+
+embedding_grad: Any = op(
+    "embedding_grad",
+    lambda g, *, rows, index, padding, by_frequency: kernels.add_rows(g, index, rows, padding, by_frequency),
+    vjp=lambda g, index, padding, by_frequency: _gathered(g, index, padding, by_frequency),
+    numpy=added_in_numpy,
+    domain=(-2, 2),
+    samples=[
+        sample((2, 2, 3), rows=4, **_TABLE),
+        sample((2, 2, 3), rows=4, **{**_TABLE, "padding": 2}),
+        sample((2, 2, 3), rows=4, **{**_TABLE, "by_frequency": True}),
+    ],
+    grad_name="EmbeddingDenseBackwardBackward0",
 )
 
 

@@ -128,7 +128,7 @@ def rms_norm_in_numpy(x, weight, n, eps):  # type: ignore[no-untyped-def]
 
 layer_norm_row = op(
     "layer_norm",
-    lambda x, weight, bias, *, n, eps: _affine(kernels.standardize(x, n, eps, True), weight, bias),
+    lambda x, weight, bias, *, n, eps: kernels.standardize(x, n, eps, True, weight, bias),
     vjp=_rules(center=True),
     numpy=layer_norm_in_numpy,
     domain=(-2, 2),
@@ -141,7 +141,7 @@ layer_norm_row = op(
 )
 rms_norm_row = op(
     "rms_norm",
-    lambda x, weight, *, n, eps: _affine(kernels.standardize(x, n, eps, False), weight, None),
+    lambda x, weight, *, n, eps: kernels.standardize(x, n, eps, False, weight),
     vjp=_rules(center=False)[:2],
     numpy=rms_norm_in_numpy,
     domain=(-2, 2),

@@ -186,14 +186,14 @@ def tapped_by(fn: Callable[[Gradients], Gradients], values: Sequence[Any]) -> tu
     count = len(values)  # the hooks live on the tape: they must not keep the tensors
 
     def collect(i: int, g: Any) -> None:
-        ready.clear()  # what an earlier backward did not fetch
         collected[i] = g
 
     def release(i: int, g: Any) -> Any:
         if i not in ready:
             known = {**collected, i: g}
             collected.clear()
-            ready.update(enumerate(fn(tuple(known.get(j) for j in range(count)))))
+            changed = fn(tuple(known.get(j) for j in range(count)))
+            ready.update({j: changed[j] for j in known})
         return ready.pop(i)
 
     def observed(hook: Callable[[int, Any], Any]) -> None:
