@@ -65,6 +65,7 @@ class _Mode(threading.local):
 
     grad = True
     inference = False
+    walk: Any = None  # the backward under way: its number, its nodes, and those that lead to what was asked for
 
     def __init__(self) -> None:
         # np.errstate costs 0.9 us, running in a prepared context a tenth of it: NumPy 2 keeps its error state in a
@@ -85,7 +86,7 @@ class Trace:
 
 _tensor_type: type[TensorBase] = TensorBase
 _new = object.__new__
-_next_seq = itertools.count(1).__next__
+next_seq = itertools.count(1).__next__
 
 
 def use_tensor_type(cls: type[TensorBase]) -> None:
@@ -213,6 +214,16 @@ class Node:
     where: Location
     watch: Watch | None  # who wants to see gradients that pass here
 
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``main`` this is."""
+        return 0
+
+    @property
+    def main(self) -> Node:
+        """The node itself; where a call has several outputs with a node each, the one they share."""
+        return self
+
     def name(self) -> str:
         """PyTorch's name of this node, such as ``MulBackward0``."""
         return type(self).__name__
@@ -220,7 +231,10 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The nodes that the gradient flows to, as PyTorch lists them."""
-        return tuple((AccumulateGrad(e) if isinstance(e, TensorBase) else e, 0) for e in self.edges)
+        return tuple(
+            (AccumulateGrad(e), 0) if isinstance(e, TensorBase) else (None, 0) if e is None else (e.main, e.output_nr)
+            for e in self.edges
+        )
 
     @property
     def line(self) -> str:
@@ -229,8 +243,7 @@ class Node:
 
     def release(self) -> None:
         """Let go of what was saved for a backward."""
-        if self.row.keeps:
-            self.saved = None
+        self.saved = None
 
     def register_hook(self, hook: Callable[[Any, Any], Any]) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node; a tuple it returns replaces the former."""
@@ -267,7 +280,7 @@ class RemovableHandle:
     """What registering a hook returns: ``remove()`` takes the hook away again, and so does the end of a ``with``."""
 
     def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
-        self._hooks, self.id = hooks, _next_seq()
+        self._hooks, self.id = hooks, next_seq()
         hooks[self.id] = hook
 
     def remove(self) -> None:
@@ -664,7 +677,7 @@ def record(
     if not tracked:
         return None
     node: Node = _new(row.node_type if row.title is None else row.named(row.title(arrays, params)))
-    node.seq = _next_seq()
+    node.seq = next_seq()
     node.edges = tuple(edges)
     node.params = params
     node.given = given
@@ -696,7 +709,7 @@ def written(t: TensorBase, name: str = "", where: Location | None = None) -> Non
     version = t._version
     version[0] += 1
     version[2] = (name, where)
-    Writes.last = _next_seq()
+    Writes.last = next_seq()
 
 
 identity = op("identity", lambda x: x, vjp=lambda g: g, numpy="{x}", domain=(-2, 2), grad_name="AliasBackward0")

@@ -32,6 +32,7 @@ from .ops import (
 from .ops import shape as shapes
 from .ops.arguments import axis, sizes
 from .ops.broadcast import expand
+from .ops.inplace_methods import InPlaceMethods
 from .ops.slicing import unbind_row
 
 
@@ -74,7 +75,7 @@ def _reflected(method: Any) -> Any:
     return call
 
 
-class Tensor(TensorBase):
+class Tensor(InPlaceMethods):
     """A multi-dimensional array that remembers how it was computed, so that gradients can flow back.
 
     ``Tensor(data)`` makes a float32 tensor; ``tensor(data)`` keeps the kind of numbers and takes a dtype.
@@ -204,7 +205,12 @@ class Tensor(TensorBase):
         """The node of the op that computed it; None for a leaf."""
         if self._base is not None:
             edge_of(self)
-        return self._node
+        return self._node.main if self._node is not None else None
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of ``grad_fn`` this is."""
+        return self._node.output_nr if self._node is not None else 0
 
     @property
     def grad(self) -> Tensor | None:
@@ -265,23 +271,23 @@ class Tensor(TensorBase):
         """Keep the gradient of this computed tensor in its ``grad``, as leaves do."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        node = self.grad_fn
-        if node is not None:
+        node = edge_of(self)
+        if node is not self:
             Watch.of(node).retained = weakref.ref(self)
 
     @property
     def retains_grad(self) -> bool:
         """Whether this computed tensor keeps its gradient."""
-        node = self.grad_fn
-        kept = node.watch.retained if node is not None and node.watch is not None else None
+        node = edge_of(self)
+        kept = node.watch.retained if isinstance(node, Node) and node.watch is not None else None
         return kept is not None and kept() is self
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> autograd.RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns, if not None, takes its place."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        node = self.grad_fn
-        if node is not None:
+        node = edge_of(self)
+        if node is not self:
             return autograd.RemovableHandle(Watch.of(node).hooks, hook)
         self._hooks = self._hooks if self._hooks is not None else {}
         return autograd.RemovableHandle(self._hooks, hook)

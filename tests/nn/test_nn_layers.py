@@ -119,10 +119,7 @@ def test_double_precision(layer):
 
 
 @each_layer
-def test_model_and_output_are_freed_by_reference_counting(layer, request):
-    if layer.name.endswith("inplace"):
-        reason = "ops/inplace.py: _keep_old.kept calls itself through a cell, and so keeps x alive"
-        request.applymarker(pytest.mark.xfail(reason=reason))
+def test_model_and_output_are_freed_by_reference_counting(layer):
     module = made(layer)
     out = module(*tensors(layer))
     gone = [weakref.ref(module), *(weakref.ref(m) for m in module.modules()), *map(weakref.ref, module.parameters())]

@@ -1,8 +1,10 @@
 """Differentiation: the backward walk and what steers it."""
 
 from ..op import RemovableHandle
+from . import function, graph
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .backward import backward, grad
+from .function import Function
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -19,6 +21,7 @@ from .verify import verify
 __all__ = [
     "DifferenceTable",
     "Finding",
+    "Function",
     "GradcheckError",
     "GradientReport",
     "RemovableHandle",
@@ -26,9 +29,11 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "finite_difference",
+    "function",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_anomaly_enabled",
     "is_grad_enabled",

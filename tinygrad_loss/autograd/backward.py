@@ -59,7 +59,7 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
 
 def _walk(roots: Any, gradients: Any, retain_graph: bool | None, create_graph: bool, targets: Any) -> list[Any]:
     incoming = _incoming(roots, gradients, create_graph)
-    before = mode.grad
+    before = mode.grad, mode.walk
     mode.grad = create_graph
     try:
         return walk(
@@ -70,7 +70,7 @@ def _walk(roots: Any, gradients: Any, retain_graph: bool | None, create_graph: b
             targets=targets,
         )
     finally:
-        mode.grad = before
+        mode.grad, mode.walk = before
 
 
 def backward(

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..op import Node, TensorBase, Writes, edge_of, identity, record, source_line, wrap, written
+from ..op import (
+    Node,
+    TensorBase,
+    Writes,
+    edge_of,
+    identity,
+    mode,
+    next_seq,
+    record,
+    source_line,
+    wrap,
+    written,
+)
 from ..ops.broadcast import sum_to_shape
 from ..ops.shape import clone_row, to
 from . import hooks
@@ -39,30 +51,36 @@ def walk(
     for root, g in zip(roots, gradients, strict=True):
         edge = edge_of(root)
         borrowed.add(edge)
-        _add(pending, edge, g)
+        total = pending[edge] + g if edge in pending else g
+        pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
     order, due = reachable(pending)
     wanted: dict[Any, Any] = {}
     useful: set[Any] | None = None
     if targets is not None:
         wanted = dict.fromkeys(map(edge_of, targets))
         useful = _leading_to(wanted, order)
+    hooked = due is not None
+    if hooked:
+        mode.walk = next_seq(), order, useful
     # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
     with np.errstate(all="ignore"):
         for node in order:
             g = pending.pop(node, None)
             if g is not None:
                 if node.watch is not None:
+                    if not hooked:
+                        hooked, mode.walk = True, (next_seq(), order, useful)
                     g = hooks.arrive(node, g)
                 if useful is None:
                     _step(node, g, pending, borrowed, None, create_graph)
-                    if not retain_graph:
+                    if not retain_graph and node.row.keeps:
                         node.release()
                 else:
                     if node in wanted:
                         wanted[node] = g if create_graph else g.copy()
                     if not useful.isdisjoint(node.edges):
                         _step(node, g, pending, borrowed, useful, create_graph)
-                        if not retain_graph:
+                        if not retain_graph and node.row.keeps:
                             node.release()
             if due is not None and node in due:
                 for leaf in due[node]:
@@ -73,24 +91,18 @@ def walk(
     return [wanted[edge_of(t)] for t in targets] if targets is not None else []
 
 
-def _add(pending: dict[Any, Any], edge: Any, g: Any) -> None:
-    """Add a gradient to what has arrived at an edge."""
-    before = pending.get(edge)
-    if before is not None:
-        g = before + g
-        if g.__class__ is not ndarray and isinstance(g, np.generic):
-            g = np.asarray(g)  # NumPy turns the sum of two 0-d arrays into a scalar, which kernels do not take
-    pending[edge] = g
-
-
 def reachable(roots: Iterable[Any]) -> tuple[list[Node], dict[Node, list[TensorBase]] | None]:
     """All nodes below the roots, last recorded first: an order in which a node comes after all that used it.
 
     The second value tells after which node the gradient of a leaf that has hooks is complete; None if no leaf has.
     """
-    stack = [edge for edge in roots if isinstance(edge, Node)]
+    stack, hooked = [], False
+    for edge in roots:
+        if isinstance(edge, Node):
+            stack.append(edge)
+        elif edge._hooks or edge._accumulated:
+            hooked = True
     seen = set(stack)
-    hooked = False
     while stack:
         for edge in stack.pop().edges:
             if edge is not None and edge not in seen:
@@ -171,36 +183,38 @@ def _step(
             if gi.shape != like.shape or (gi.dtype is not like.dtype and gi.dtype != like.dtype):
                 gi = fit(gi, like, node, i)
         before = pending.get(edge)
-        if before is None:
-            pending[edge] = gi
-            if leaf and not create_graph and (gi is g or gi.base is not None or _shared(gi, i, saved, results)):
-                borrowed.add(edge)
-        else:
-            _add(pending, edge, gi)
+        if before is not None:
+            gi = before + gi
+            if gi.__class__ is not ndarray and isinstance(gi, np.generic):
+                gi = np.asarray(gi)  # NumPy turns the sum of two 0-d arrays into a scalar, which kernels do not take
             borrowed.discard(edge)
+        elif leaf and not create_graph:
+            # A rule may return what it was given, a view of it, or (a joint one) the same array twice.
+            alias = results is not None or gi is g or gi.base is not None
+            for value in saved[i] if results is None else ():  # type: ignore[union-attr]
+                alias = alias or value is gi
+            if alias:
+                borrowed.add(edge)
+        pending[edge] = gi
 
 
 def _all_results(node: Node, g: Any, create_graph: bool) -> list[Any]:
     """The gradients of all operands of a node, as one rule or all its rules give them."""
     row, saved = node.row, node.saved
     assert saved is not None
+
+    def result(i: int) -> Any:
+        return row.rules[i](g, *(as_tensors(node, i) if create_graph else saved[i] or ()))  # type: ignore[misc]
+
     if not row.joint:
-        return [
-            row.rules[i](g, *(as_tensors(node, i) if create_graph else saved[i] or ())) if edge is not None else None  # type: ignore[misc]
-            for i, edge in enumerate(node.edges)
-        ]
-    results = row.rules[0](g, *(as_tensors(node, 0) if create_graph else saved[0] or ()))  # type: ignore[misc]
+        return [None if edge is None else result(i) for i, edge in enumerate(node.edges)]
+    results = result(0)
     if len(results) != len(node.edges):
         raise RuntimeError(
             f"{node.name()} returned an incorrect number of gradients: expected {len(node.edges)}, one per operand, "
             f"got {len(results)}"
         )
     return list(results)
-
-
-def _shared(gi: Any, i: int, saved: Sequence[Any], results: Any) -> bool:
-    """Tell whether a gradient is an array that a rule was given or that serves another operand too."""
-    return results is not None or any(value is gi for value in saved[i])
 
 
 def fit(g: Any, like: Any, node: Node, i: int) -> Any:
@@ -211,8 +225,8 @@ def fit(g: Any, like: Any, node: Node, i: int) -> Any:
             g = sum_to_shape(g, like.shape)
         except ValueError:
             raise RuntimeError(
-                f"{node.name()} returned an invalid gradient at index {i} - got {list(shape)} but expected shape "
-                f"compatible with {list(like.shape)} (recorded at {node.line})"
+                f"Function {node.name()} returned an invalid gradient at index {i} - got {list(shape)} but expected "
+                f"shape compatible with {list(like.shape)} (recorded at {node.line})"
             ) from None
     return to(g, like.dtype)
 
@@ -227,9 +241,9 @@ def as_tensors(node: Node, i: int) -> list[Any]:
 def _restore(node: Node, value: Any, source: Any) -> Any:
     kind, k = source or (None, 0)
     if kind == "operand":
-        return _attach(value, node.edges[k], node.counters[k])
+        return attach(value, node.edges[k], node.counters[k])
     if kind == "operands":
-        return tuple(_attach(v, node.edges[k + j], node.counters[k + j]) for j, v in enumerate(value))
+        return tuple(attach(v, node.edges[k + j], node.counters[k + j]) for j, v in enumerate(value))
     if kind == "output" and isinstance(value, np.ndarray):
         t = wrap(value, node if k == 0 else None)
         t._version = node.counters[len(node.edges) + k]
@@ -237,7 +251,8 @@ def _restore(node: Node, value: Any, source: Any) -> Any:
     return value
 
 
-def _attach(value: Any, edge: Any, counter: list[Any]) -> Any:
+def attach(value: Any, edge: Any, counter: list[Any]) -> Any:
+    """A saved array as the Tensor that it was: the leaf itself, or one that stands where it stood on the tape."""
     if not isinstance(value, np.ndarray):
         return value
     if isinstance(edge, TensorBase):

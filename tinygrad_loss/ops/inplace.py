@@ -117,7 +117,7 @@ def check_writable(x: TensorBase, name: str, tracked: bool = False) -> None:
         return
     base = x._base
     if base is not None and (tracked or edge_of(x) is not None or edge_of(base) is not None):
-        for _, view_op, _, recorded in steps(x):
+        for _, view_op, _, recorded in reversed(steps(x)):
             if not recorded:
                 raise RuntimeError(
                     f"A view was created in no_grad mode and is being modified inplace with grad mode enabled, by "
@@ -143,7 +143,7 @@ def check_writable(x: TensorBase, name: str, tracked: bool = False) -> None:
 _SEVERAL_VIEWS = (unbind_row, split_row)
 
 
-def _target(x: TensorBase, name: str) -> Array:
+def writable(x: TensorBase, name: str) -> Array:
     """The array to write into."""
     array = x._array
     if not array.flags.writeable:
@@ -171,7 +171,7 @@ def _target(x: TensorBase, name: str) -> Array:
 
 def store(x: Any, y: Any, name: str) -> Any:
     """Put the value of ``y`` into the storage of ``x``, and its history in place of that of ``x``."""
-    target, value = _target(x, name), y._array
+    target, value = writable(x, name), y._array
     if not dtypes.can_cast(dtypes.of(value), dtypes.of(target)):
         raise RuntimeError(
             f"result type {dtypes.of(value)} can't be cast to the desired output type {dtypes.of(target)} by {name}: "
@@ -193,19 +193,19 @@ def store(x: Any, y: Any, name: str) -> Any:
 def _keep_old(node: Node, x: Any) -> None:
     """Give the op that is about to overwrite ``x`` copies of what it saved of it, under counters of their own."""
     copies: dict[int, Array] = {}
-
-    def kept(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return tuple(map(kept, value))
-        if not isinstance(value, np.ndarray) or not np.may_share_memory(value, x._array):
-            return value
-        if id(value) not in copies:
-            copies[id(value)] = value.copy("K")
-        return copies[id(value)]
-
-    node.saved = [None if values is None else tuple(map(kept, values)) for values in node.saved or ()]
+    node.saved = [values and _copied(values, x._array, copies) for values in node.saved or ()]
     node.counters = [[0, 0, None] if counter is x._version else counter for counter in node.counters]
     node.versions = [counter[0] for counter in node.counters]
+
+
+def _copied(value: Any, storage: Array, copies: dict[int, Array]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_copied(v, storage, copies) for v in value)
+    if not isinstance(value, np.ndarray) or not np.may_share_memory(value, storage):
+        return value
+    if id(value) not in copies:
+        copies[id(value)] = value.copy("K")
+    return copies[id(value)]
 
 
 def rewrite(x: Any, y: Any, name: str) -> None:
