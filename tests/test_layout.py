@@ -27,6 +27,7 @@ ROOMS = [
     "ops",
     "autograd",
     "printing",
+    "interop",
     "tensor",
     "tape",
     "linalg",

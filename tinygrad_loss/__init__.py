@@ -48,6 +48,7 @@ from .ops.statistics import *
 from .ops.shape import cat, flatten, permute, reshape, squeeze, stack, t, transpose, unsqueeze
 from .ops.trigonometry import *
 from .printing import get_printoptions, printoptions, set_printoptions
+from .interop import from_dlpack
 from .serialization import load, save
 from .random import Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 

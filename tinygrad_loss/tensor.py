@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import autograd, dtypes, op, printing
+from . import autograd, dtypes, interop, op, printing
 from .dtypes import Array
 from .op import Node, TensorBase, Watch, edge_of, wrap
 from .ops import (
@@ -325,6 +325,18 @@ class Tensor(InPlaceMethods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return interop.array_ufunc(self, ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return interop.array_function(func, args, kwargs)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return interop.to_dlpack(self, kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
 
     def __bool__(self) -> bool:
         if self._array.size != 1:

@@ -1,5 +1,5 @@
-"""Tools around training, under PyTorch's names: ``utils.data`` makes batches of data sets."""
+"""Tools around training, under PyTorch's names: ``utils.data`` makes batches of data sets, ``utils.dlpack`` shares memory."""
 
-from . import data
+from . import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]
