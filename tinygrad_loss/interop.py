@@ -19,45 +19,11 @@ _UFUNCS = {
     "fmax": "fmax", "fmin": "fmin",
 }  # fmt: skip
 _SAME = [
-    "add",
-    "positive",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sqrt",
-    "square",
-    "reciprocal",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "floor",
-    "ceil",
-    "trunc",
-    "sign",
-    "isnan",
-    "isinf",
-    "isfinite",
-    "logaddexp",
-    "maximum",
-    "minimum",
-    "matmul",
-    "fmod",
-    "floor_divide",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "logical_not",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-]
+    "add", "positive", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "reciprocal", "sin",
+    "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "trunc", "sign", "isnan", "isinf", "isfinite", "logaddexp",
+    "maximum", "minimum", "matmul", "fmod", "floor_divide", "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor",
+]  # fmt: skip
 _UFUNCS |= {name: name for name in _SAME}
 _INSTEAD = "Write t.detach().numpy() for an array that is off the tape."
 
@@ -88,8 +54,13 @@ def _tensor(x: Any) -> Any:
     return wrap(np.asarray(x))
 
 
+def _as_tensor(x: Any) -> Any:
+    return x if isinstance(x, TensorBase) else wrap(np.asarray(x))
+
+
 Translation = Callable[..., Any]
 _FUNCTIONS: dict[Callable[..., Any], Translation] = {}
+_function: Callable[..., Any]
 
 
 def _translates(*functions: Any) -> Callable[[Translation], Translation]:
@@ -191,7 +162,7 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     from .ops.elementwise import where
 
-    return where(condition if isinstance(condition, TensorBase) else wrap(np.asarray(condition)), x, y)
+    return where(_as_tensor(condition), x, y)
 
 
 @_translates(np.reshape)
@@ -216,7 +187,7 @@ def _concatenate(arrays: Any, /, axis: int = 0, out: Any = None, **_: Any) -> An
     from .ops.shape import cat
 
     _only(out=out)
-    return cat([x if isinstance(x, TensorBase) else wrap(np.asarray(x)) for x in arrays], axis)
+    return cat([_as_tensor(x) for x in arrays], axis)
 
 
 @_translates(np.stack)
@@ -224,13 +195,13 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, **_: Any) -> Any:
     from .ops.shape import stack
 
     _only(out=out)
-    return stack([x if isinstance(x, TensorBase) else wrap(np.asarray(x)) for x in arrays], axis)
+    return stack([_as_tensor(x) for x in arrays], axis)
 
 
 @_translates(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
     _only(out=out)
-    left, right = (x if isinstance(x, TensorBase) else wrap(np.asarray(x)) for x in (a, b))
+    left, right = (_as_tensor(x) for x in (a, b))
     if not left.ndim or not right.ndim:
         return left * right
     return left @ right
@@ -259,7 +230,7 @@ for _function in (
     np.array_equal, np.allclose, np.shape, np.ndim, np.size, np.shares_memory, np.may_share_memory, np.array_repr,
     np.array_str, np.array2string, np.iscomplexobj, np.isrealobj,
 ):  # fmt: skip
-    _FUNCTIONS[_function] = _plain(_function)  # type: ignore[arg-type]
+    _FUNCTIONS[_function] = _plain(_function)
 
 
 # --- DLPack -------------------------------------------------------------------------------------------------------
