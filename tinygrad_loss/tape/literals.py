@@ -39,7 +39,7 @@ def literal(value: Any, hoist: Callable[[Array], str]) -> str:
         parts = ", ".join(literal(v, hoist) for v in (value.start, value.stop, value.step))
         return f"slice({parts})"
     if isinstance(value, (tuple, list)):
-        inner = ", ".join(_bare(literal(v, hoist)) for v in value)
+        inner = ", ".join(bare(literal(v, hoist)) for v in value)
         if isinstance(value, list):
             return f"[{inner}]"
         return f"({inner},)" if len(value) == 1 else f"({inner})"
@@ -58,7 +58,7 @@ def literal(value: Any, hoist: Callable[[Array], str]) -> str:
     raise TypeError(f"there is no way to write {type(value).__name__} as Python: {value!r:.60}")
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """A number without the parentheses that only an operator needs."""
     return text[1:-1] if re.fullmatch(r"\(-[\w.+-]+\)", text) else text
 
@@ -68,11 +68,13 @@ def index_literal(index: tuple[Any, ...], hoist: Callable[[Array], str]) -> str:
 
     def one(item: Any) -> str:
         if isinstance(item, slice):
-            parts = ["" if v is None else _bare(literal(v, hoist)) for v in (item.start, item.stop, item.step)]
+            parts = ["" if v is None else bare(literal(v, hoist)) for v in (item.start, item.stop, item.step)]
             return ":".join(parts if parts[2] else parts[:2])
-        return _bare(literal(item, hoist))
+        return bare(literal(item, hoist))
 
-    return ", ".join(map(one, index)) + ("," if len(index) == 1 and not isinstance(index[0], (int, slice)) else "") or "()"
+    return (
+        ", ".join(map(one, index)) + ("," if len(index) == 1 and not isinstance(index[0], (int, slice)) else "") or "()"
+    )
 
 
 def array_literal(array: Array) -> str:
@@ -83,7 +85,7 @@ def array_literal(array: Array) -> str:
         def numbers(value: Any) -> str:
             if isinstance(value, list):
                 return f"[{', '.join(map(numbers, value))}]"
-            return _bare(literal(value, repr))
+            return bare(literal(value, repr))
 
         return f"np.array({numbers(array.tolist())}, dtype={name})"
     if not array.size:
@@ -92,17 +94,16 @@ def array_literal(array: Array) -> str:
     return f'np.frombuffer(base64.b64decode("""\n{text}\n"""), dtype={name}).reshape({array.shape})'
 
 
-def functions_of(function: Any, found: dict[str, str]) -> str:
+def functions_of(function: Any, found: dict[str, str], title: str = "") -> str:
     """Add the source of a function, and first of the helpers that it calls, to ``found``; return its name."""
-    name = str(function.__name__)
+    name = title if function.__name__ == "<lambda>" else str(function.__name__)
     if name in found:
         return name
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    if not isinstance(tree, ast.FunctionDef):
-        raise TypeError(f"the NumPy definition {name} must be a `def`, whose source can be written out")
-    if function.__closure__:
-        raise TypeError(f"the NumPy definition {name} uses variables of the function around it, {function.__code__.co_freevars}")
+    tree = definition(function, name)
     tree.decorator_list, tree.returns = [], None
+    for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        value = ast.parse(_global(name, variable, cell.cell_contents, found), mode="eval").body
+        tree = _Replaced(variable, value).visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
             node.annotation = None
@@ -112,21 +113,74 @@ def functions_of(function: Any, found: dict[str, str]) -> str:
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for other in sorted(used & function.__globals__.keys()):
         value = function.__globals__[other]
-        if value is np or other == name:
-            continue
-        if inspect.isfunction(value) and not hasattr(value, "row"):
-            functions_of(value, found)
-        elif isinstance(value, (int, float, str, tuple)) and not isinstance(value, type):
+        if isinstance(value, (int, float, str, tuple)):
             found[other] = f"{other} = {literal(value, repr)}"
-        elif inspect.ismodule(value) and value.__name__ == "math":
-            found[other] = "import math"
-        else:
-            raise TypeError(f"the NumPy definition {name} uses {other}, which is not NumPy's")
-    found[name] = ast.unparse(tree)
+        elif value is not np and other != name:
+            _global(name, other, value, found)
+    found[name] = ast.unparse(ast.fix_missing_locations(tree))
     return name
+
+
+def definition(function: Any, name: str) -> ast.FunctionDef:
+    """The syntax tree of a function; that of a lambda as if it had been a ``def``."""
+    if function.__name__ != "<lambda>":
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        return tree
+    made = ast.parse(f"def {name}(): return 0").body[0]
+    assert isinstance(made, ast.FunctionDef)
+    node, _ = lambda_of(function)
+    made.args, made.body = node.args, [ast.Return(node.body)]
+    return ast.fix_missing_locations(made)
+
+
+def lambda_of(function: Any) -> tuple[ast.Lambda, str]:
+    """The syntax tree of a lambda and its text: among those of its line, the one that compiles to the same code."""
+    text, code = "".join(inspect.findsource(function)[0]), function.__code__
+    found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno]
+    for node in found:
+        compiled = compile(ast.Expression(node), "", "eval").co_consts[0]
+        if compiled.co_names == code.co_names and compiled.co_varnames == code.co_varnames:
+            if compiled.co_code == code.co_code and compiled.co_consts == code.co_consts:
+                return node, ast.get_source_segment(text, node) or ""
+    alike = [n for n in found if [a.arg for a in ast.walk(n.args) if isinstance(a, ast.arg)] == [*inspect.signature(function).parameters]]
+    if not alike:
+        raise TypeError(f"the source of the lambda at {code.co_filename}:{code.co_firstlineno} is not at hand")
+    return alike[0], ast.get_source_segment(text, alike[0]) or ""  # one that uses variables around it compiles otherwise
+
+
+class _Replaced(ast.NodeTransformer):
+    """Puts its value in the place of a variable."""
+
+    def __init__(self, name: str, value: ast.expr) -> None:
+        self.name, self.value = name, value
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.value if node.id == self.name else node
+
+
+def _global(name: str, other: str, value: Any, found: dict[str, str]) -> str:
+    """Make what a definition uses from around it part of the program; return how to write it."""
+    if inspect.isfunction(value) and not hasattr(value, "row"):
+        return functions_of(value, found, other)
+    if isinstance(value, np.ufunc) or (callable(value) and getattr(np, getattr(value, "__name__", ""), None) is value):
+        return f"np.{value.__name__}"
+    if inspect.ismodule(value) and value.__name__ == "math":
+        found[other] = "import math"
+        return other
+    if isinstance(value, (int, float, str, tuple)) or value is None:
+        return literal(value, repr)
+    raise TypeError(f"the NumPy definition {name} uses {other}, which is not NumPy's")
 
 
 def _without_annotation(node: ast.stmt) -> ast.stmt:
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         return ast.copy_location(ast.Assign([node.target], node.value, lineno=node.lineno), node)
     return node
+
+
+def unused_parameters(function: Any) -> set[str]:
+    """The parameters of a function that it never reads."""
+    tree = definition(function, "f")
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return set(inspect.signature(function).parameters) - read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from ..dtypes import Array
 from ..op import Node, Row, TensorBase, promoted
 from .entry import short_line
-from .literals import array_literal, functions_of, index_literal, literal
+from .literals import array_literal, bare, functions_of, index_literal, literal, unused_parameters
 from .replay import Replay, replay
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class NumpyProgram(str):
 
 @dataclass
 class _Line:
-    makes: tuple[int, ...]
+    makes: int
     text: str  # in which ⟦7⟧ stands for the name of variable 7
     comment: str
 
@@ -60,7 +61,7 @@ class Writer:
         """A new variable that holds an array (or several objects that are the same array)."""
         name = re.sub(r"\W", "_", name) or "v"
         name = f"p{name}" if name[0].isdigit() else name
-        chosen, k = name, 2
+        chosen, k = (f"{name}_1" if hasattr(builtins, name) else name), 2
         while chosen in self.taken:
             chosen, k = f"{name}_{k}", k + 1
         self.taken.add(chosen)
@@ -109,16 +110,23 @@ class Writer:
     def __call__(self, row: Row, operands: tuple[Any, ...], params: dict[str, Any], result: Any) -> None:
         """Write down a call."""
         texts = self._operands(row, operands)
-        text = self._expression(row, texts, params)
         several = result if isinstance(result, tuple) else (result,)
+        if callable(row.numpy):  # a function may ask a number for its shape: there it is a scalar of NumPy's
+            scalar = f"np.{several[0]._array.dtype.name}"
+            texts = [
+                f"{scalar}({bare(t)})" if isinstance(x, (int, float)) else t
+                for t, x in zip(texts, operands, strict=True)
+            ]
+        text = self._expression(row, texts, params)
         comment = ""
         if self.tape is not None and not self.middle and len(self.lines) < len(self.tape.nodes):
             comment = short_line(self.run.node.line)
-        makes = []
-        for name, y in zip(row.outputs, several, strict=True):
-            makes.append(self.variable(row.name if y is several[0] else f"{row.name}_{name}", y._array))
+        # A NumPy line gives the first output alone; another one that is used later becomes data.
+        for name, y in zip(row.outputs[1:], several[1:], strict=True):
+            self.input(f"{row.name}_{name}", y._array)
+        made = self.variable(row.name, several[0]._array)
         self._note_saved(row, operands, texts, several)
-        self.lines.append(_Line(tuple(makes), text, comment))
+        self.lines.append(_Line(made, text, comment))
 
     def _operands(self, row: Row, operands: tuple[Any, ...]) -> list[str]:
         """The text of each operand, cast where the op promotes it."""
@@ -150,16 +158,22 @@ class Writer:
                         self.alive.append(v)
                     else:
                         cast = self.variable(f"{row.name}_operand", v)
-                        self.lines.append(_Line((cast,), texts[source[1] + i], ""))
+                        self.lines.append(_Line(cast, texts[source[1] + i], ""))
 
     def _expression(self, row: Row, texts: list[str], params: dict[str, Any]) -> str:
         if callable(row.numpy):
-            name = functions_of(row.numpy, self.functions)
+            name = functions_of(row.numpy, self.functions, f"{row.name}_in_numpy")
             self.taken.add(name)
-            arguments = [*texts, *(f"{k}={literal(v, self.hoist)}" for k, v in params.items())]
+            unused = unused_parameters(row.numpy)
+            texts = ["None" if k in unused else x for k, x in zip(row.operands, texts, strict=False)] + texts[
+                len(row.operands) :
+            ]
+            arguments = [*texts, *(f"{k}={bare(literal(v, self.hoist))}" for k, v in params.items())]
             return f"{name}({', '.join(arguments)})"
         if row.numpy is None:
-            raise RuntimeError(f"op {row.name!r} has no definition in NumPy, so the tape cannot be written as a program")
+            raise RuntimeError(
+                f"op {row.name!r} has no definition in NumPy, so the tape cannot be written as a program"
+            )
         fields = dict(zip(row.operands, texts, strict=False))
         if row.variadic:
             rest = texts[len(row.operands) :]
@@ -178,7 +192,7 @@ class Writer:
         needed = {int(v) for text in (out, *results.values()) for v in _used(text)}
         kept: list[tuple[bool, _Line]] = []
         for i, line in reversed(list(enumerate(self.lines))):
-            if not needed.isdisjoint(line.makes):
+            if line.makes in needed:
                 needed.update(_used(line.text))
                 kept.append((bool(self.middle) and i >= self.middle, line))
         kept.reverse()
@@ -187,7 +201,7 @@ class Writer:
         for backward, line in kept:
             if backward and "    # backward" not in body:
                 body.append("    # backward")
-            text = f"    {', '.join(self.names[v] for v in line.makes)} = {self._named(line.text)}"
+            text = f"    {self.names[line.makes]} = {self._named(line.text)}"
             body.append(f"{text}  # {line.comment}" if line.comment else text)
         pairs = ", ".join(f"{key!r}: {self._named(text)}" for key, text in results.items())
         body.append(f"    return {self._named(out)}, {{{pairs}}}")

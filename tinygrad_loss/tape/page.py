@@ -1,2 +1,4 @@
 from typing import Any
+
+
 def html_page(t:Any)->str: return ""

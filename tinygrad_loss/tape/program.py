@@ -53,7 +53,7 @@ class Tape:
     def __iter__(self) -> Iterator[Entry]:
         norms = self._norms()
         modules = self.modules()
-        for i, node in enumerate(self.nodes):
+        for i in range(len(self.nodes)):
             yield self._entry(i, norms, modules)
 
     def __getitem__(self, i: int) -> Entry:

@@ -96,6 +96,8 @@ class _Run:
         elif value is None:
             return given
         array = value._array if isinstance(value, TensorBase) else value
+        if not isinstance(array, np.ndarray):
+            return array
         if id(array) not in self.constants:
             own = wrap(array.copy("K"))
             self.constants[id(array)] = (own, array)  # with the array, so that its id stays its own
@@ -156,7 +158,9 @@ class _Run:
             before, Trace.listener = Trace.listener, None  # this is for showing, and no part of the program
             try:
                 self.found.shares[old] = [
-                    None if g is None or e is None else fit(g._array, e._array if isinstance(e, TensorBase) else e, new, i)
+                    None
+                    if g is None or e is None
+                    else fit(g._array, e._array if isinstance(e, TensorBase) else e, new, i)
                     for i, (g, e) in enumerate(zip(shares, new.edges, strict=True))
                 ]
             finally:
