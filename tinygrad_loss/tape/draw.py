@@ -133,7 +133,7 @@ def place(boxes: list[Box], numbers: dict[Node, int]) -> tuple[float, float]:
         for box in layer:
             box.x = at + box.width / 2
             at += box.width + _GAP
-    return width, len(layers) * _ROW + _GAP
+    return width + 80, len(layers) * _ROW + _GAP  # beside the boxes, room for lines that skip layers
 
 
 def svg(tape: Tape) -> str:
@@ -152,7 +152,7 @@ def svg(tape: Tape) -> str:
             source = boxes[j]
             start = _GAP + source.rank * _ROW + _HEIGHT
             # A line that skips layers goes around the boxes between, not through them.
-            aside = (box.rank - source.rank - 1 > 0) * (max(source.width, box.width) / 2 + 30)
+            aside = (box.rank - source.rank - 1 > 0) * (max(source.width, box.width) / 2 + 50)
             middle, a, b = (start + top) / 2, source.x + aside, box.x + aside
             parts.append(
                 f'<path d="M{source.x:.1f} {start} C{a:.1f} {middle:.1f} {b:.1f} {middle:.1f} {box.x:.1f} {top}" '
