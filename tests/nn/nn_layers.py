@@ -92,6 +92,7 @@ LAYERS = [
     layer("group-norm-plain", lambda nn: nn.GroupNorm(1, 6, affine=False), (3, 6, 2, 2)),
     layer("rms-norm", lambda nn: nn.RMSNorm(4), (2, 3, 4)),
     layer("rms-norm-dims", lambda nn: nn.RMSNorm([3, 4], eps=0.1), (2, 3, 4)),
+    layer("rms-norm-small", lambda nn: nn.RMSNorm(4), (3, 4), low=-1e-3, high=1e-3, twice=False),
     layer("rms-norm-plain", lambda nn: nn.RMSNorm(4, elementwise_affine=False), (3, 4)),
     layer("cosine-similarity", lambda nn: nn.CosineSimilarity(), (2, 3), (2, 3)),
     layer("cosine-similarity-spread", lambda nn: nn.CosineSimilarity(dim=0, eps=0.5), (4, 3), (3,)),

@@ -262,6 +262,15 @@ def test_what_is_written_into_an_observed_output_counts():
     assert x.grad.item() == pytest.approx(3 * m.weight.item())
 
 
+def test_what_forward_saved_is_not_overwritten_unnoticed():
+    m = nn.Tanh()  # its rule needs its output
+    m.register_full_backward_hook(lambda *_: None)
+    out = m(tg.ones(2, requires_grad=True))
+    out *= 3
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
+
+
 def test_an_output_that_hooks_cannot_follow_is_told():
     class Named(nn.Module):
         def forward(self, x):

@@ -140,6 +140,16 @@ def test_evaluation_reaches_every_part(layer):
     assert all(m.training for m in module.modules())
 
 
+def test_similarity_of_vectors_shorter_than_eps():
+    x = tg.tensor([[1.0, 2.0], [0.0, 0.0]], dtype=tg.float64, requires_grad=True)
+    y = tg.tensor([[3.0, 1.0], [3.0, 1.0]], dtype=tg.float64, requires_grad=True)
+    out = nn.CosineSimilarity(eps=10.0)(x, y)
+    np.testing.assert_allclose(out._array, [0.05, 0.0], rtol=1e-15)
+    out.sum().backward()
+    np.testing.assert_allclose(x.grad._array, y._array / 100, rtol=1e-15)
+    np.testing.assert_allclose(y.grad._array, x._array / 100, rtol=1e-15)
+
+
 @pytest.mark.parity
 @each_layer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

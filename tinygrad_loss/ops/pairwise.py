@@ -94,6 +94,8 @@ def _length(x: Any, dim: int, low: float) -> Any:
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """Return x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along a dimension; the two broadcast.
 
+    Where a length is below ``eps``, the gradient is that of this formula; PyTorch lets the length count as well.
+
     Examples
     --------
     >>> import tinygrad_loss as tg
