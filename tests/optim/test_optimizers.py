@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import weakref
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -534,7 +535,39 @@ def test_a_closure_computes_the_gradients_anew_and_its_loss_is_returned():
     assert optimizer.step(lambda: 7) == 7
 
 
+def test_zeroing_a_gradient_is_a_write():
+    w = parameter([2.0])
+    optimizer = optim.SGD([w])
+    w.grad = parameter([3.0]) * 1
+    saved = w.grad * w.grad
+    optimizer.zero_grad(set_to_none=False)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation[\s\S]*zero_grad"):
+        saved.sum().backward()
+
+
 # ---- state ---------------------------------------------------------------------------------------
+
+
+def test_a_parameter_replaced_in_its_group():
+    old, new = parameter([1.0]), parameter([1.0])
+    optimizer = optim.SGD([old], lr=0.5)
+    for p in (old, new):
+        p.grad = tg.ones(1, dtype=tg.float64)
+    optimizer.step()
+    optimizer.param_groups[0]["params"][0] = new
+    optimizer.step()
+    assert (old.tolist(), new.tolist()) == ([0.5], [0.5])
+
+
+def test_state_that_is_set_takes_the_place_of_what_was_there():
+    w = parameter([1.0])
+    optimizer = optim.SGD([w], lr=0.5, momentum=0.5)
+    w.grad = tg.ones(1, dtype=tg.float64)
+    optimizer.step()
+    optimizer.state = defaultdict(dict)
+    optimizer.step()
+    assert w.tolist() == [0.0]
+    assert optimizer.state[w]["momentum_buffer"].tolist() == [1.0]
 
 
 def test_momentum_switched_on_later_begins_with_the_gradient():

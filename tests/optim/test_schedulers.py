@@ -159,11 +159,37 @@ def test_a_state_dict_goes_on_where_it_was(case):
     for epoch in range(8, 30):
         advance(other, epoch)
     assert plain(saved) == before  # loading copied
-    stepped_on = scheduler
     for epoch in range(8, 30):
-        advance(stepped_on, epoch)
+        advance(scheduler, epoch)
     assert other.get_last_lr() == scheduler.get_last_lr()
     assert plain(other.state_dict()) == plain(scheduler.state_dict())
+
+
+def test_loading_copies():
+    scheduler = make(tg, "MultiStepLR")
+    saved = scheduler.state_dict()
+    other = make(tg, "MultiStepLR")
+    other.load_state_dict(saved)
+    other.milestones[7] = 1
+    assert 7 not in scheduler.milestones
+
+
+def test_a_cosine_goes_on_from_a_last_epoch():
+    walked = stepped(lr_scheduler.CosineAnnealingLR(optimizer_of(), 13, 0.01), 10)
+    optimizer = optimizer_of()
+    optimizer.param_groups[0].update(initial_lr=0.5, lr=walked.get_last_lr()[0])
+    resumed = lr_scheduler.CosineAnnealingLR(optimizer, 13, 0.01, last_epoch=9)
+    for _ in range(9):
+        np.testing.assert_allclose(resumed.get_last_lr(), walked.get_last_lr(), rtol=1e-12)
+        stepped(resumed, 1)
+        stepped(walked, 1)
+
+
+def test_restarts_keep_the_part_of_an_epoch():
+    scheduler = lr_scheduler.CosineAnnealingWarmRestarts(optimizer_of(), 10, 2)
+    for epoch, position, length in ((9.5, 9.5, 10), (None, 0.5, 20), (35.25, 5.25, 40), (3.0, 3.0, 10)):
+        scheduler.step(epoch)
+        assert (scheduler.T_cur, scheduler.T_i) == (position, length)
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])

@@ -57,7 +57,7 @@ class Batch:
         kernel(self.like, self.table, options)
         for array, stand_in in self.copies:
             mode.quiet(np.copyto, array, stand_in, casting="same_kind")
-        where = user_location(2)
+        where = user_location(3)  # above step() and what calls its hooks
         for p in self.params:
             written(p, "optimizer.step", where)
 
@@ -116,6 +116,17 @@ class GroupPlan:
         return True
 
 
+def _gather(plan: list[GroupPlan], optimizer: FusedOptimizer, gradients: list[Array]) -> bool:
+    """Look up the gradients of this step; False if the plan is old."""
+    groups = optimizer.param_groups
+    if len(plan) != len(groups):
+        return False
+    for part, group in zip(plan, groups):  # noqa: B905, SIM110 -- strict, or a generator, costs as much as a parameter
+        if not part.gather(optimizer, group, gradients):
+            return False
+    return True
+
+
 class FusedOptimizer(Optimizer):
     """An optimizer whose step is one kernel call for each parameter group and dtype.
 
@@ -166,7 +177,7 @@ class FusedOptimizer(Optimizer):
                 loss = closure()
         gradients: list[Array] = []  # held until the kernels are through: a table knows addresses alone
         plan = self._plan
-        if plan is None or not self._gather(plan, gradients):
+        if plan is None or not _gather(plan, self, gradients):
             plan = self._planned(gradients)
         # Nothing from here on can fail.
         for part in plan:
@@ -174,21 +185,12 @@ class FusedOptimizer(Optimizer):
                 batch.run(self._kernel, part.options)
         return loss
 
-    def _gather(self, plan: list[GroupPlan], gradients: list[Array]) -> bool:
-        groups = self.param_groups
-        if len(plan) != len(groups):
-            return False
-        for part, group in zip(plan, groups):  # noqa: B905, SIM110 -- strict, or a generator, costs as much as a parameter
-            if not part.gather(self, group, gradients):
-                return False
-        return True
-
     def _planned(self, gradients: list[Array]) -> list[GroupPlan]:
         """A plan for this step, and for later ones unless someone has seen the state, with the gradients in it."""
         self._plan = None
         plan = [GroupPlan(self, group) for group in self.param_groups]
         gradients.clear()
-        if not self._gather(plan, gradients):
+        if not _gather(plan, self, gradients):
             raise RuntimeError("parameters or their gradients were replaced during step(), by another thread?")
         for part in plan:
             for p, (state, _) in part.state.items():

@@ -415,8 +415,6 @@ class CosineAnnealingLR(_Decay):
     def _next(self, lr: Any, base: Any, i: int) -> Any:
         if self._is_initial:
             return lr
-        if self._step_count == 1 and self.last_epoch > 0:
-            return self._closed(base)
         if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the height before was 0
             return lr + (base - self.eta_min) * (1 - math.cos(math.pi / self.T_max)) / 2
         ratio = self._height(self.last_epoch) / self._height(self.last_epoch - 1)
