@@ -123,14 +123,24 @@ def test_the_program_is_one_of_its_data_and_no_table_of_results() -> None:
 
 def test_writes_in_place_are_exported() -> None:
     a = tg.tensor([1.0, 2.0, 3.0], dtype=tg.float64, requires_grad=True)
-    out = tg.zeros(3, 2, dtype=tg.float64)
-    out[:, 0] = a * 2
-    out[1] = a[:2].exp()
-    out[...] = out * 3
-    out[tg.tensor([0, 2]), 1] += a[1:]
-    loss = (out * out).sum()
-    program = tg.tape(loss, names={"a": a}).to_numpy()
-    check(program, loss, {"a": tg.autograd.grad(loss, a)[0]})
+
+    def f(scale: float) -> Any:
+        out = tg.zeros(3, 2, dtype=tg.float64)
+        out[:, 0] = a * 2
+        out[1] = a[:2].exp()
+        out[...] = out * scale + 1
+        out[tg.tensor([0, 2]), 1] += a[1:]
+        return (out * out).sum()
+
+    program = tg.tape(lambda: f(3.0), names={"a": a}).to_numpy()
+    check(program, f(3.0), {"a": tg.autograd.grad(f(3.0), a)[0]})
+    out = tg.ones(3, dtype=tg.float64)
+    out[0] = a.sum()
+    check(
+        tg.tape((out * out).sum(), names={"a": a}).to_numpy(),
+        (out * out).sum(),
+        {"a": tg.autograd.grad((out * out).sum(), a)[0]},
+    )
 
 
 def test_float32_stays_float32() -> None:

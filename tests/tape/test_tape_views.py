@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def chain(n: int) -> Any:
 
 def test_svg_of_few_ops_shows_each() -> None:
     _, loss = diamond()
-    root = ElementTree.fromstring(tg.tape(loss).to_svg())
+    root = ET.fromstring(tg.tape(loss).to_svg())
     space = {"s": "http://www.w3.org/2000/svg"}
     titles = [t.text or "" for t in root.findall(".//s:title", space)]
     assert [t.split()[1] for t in titles] == ["mul", "mul", "mul", "add"]

@@ -68,7 +68,7 @@ class Box:
             return f"{first.number} {first.op}", f"{', '.join(first.inputs)} → {list(first.shape)}"[:44]
         return (
             f"{self.module or short_line(first.line)} ({len(self.entries)} ops)",
-            f"{first.number}–{last.number} → {list(last.shape)}",
+            f"{first.number} to {last.number} → {list(last.shape)}",
         )
 
     @property
@@ -142,8 +142,10 @@ def svg(tape: Tape) -> str:
     boxes = fold(entries)
     width, height = place(boxes, tape.numbers)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12" text-anchor="middle">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+            f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12" text-anchor="middle">'
+        ),
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
     ]
     for box in boxes:

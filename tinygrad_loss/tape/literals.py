@@ -54,6 +54,8 @@ def literal(value: Any, hoist: Callable[[Array], str]) -> str:
     row = getattr(value, "row", None)
     if isinstance(row, Row) and isinstance(row.numpy, str):  # a view op on the way of a write through views
         fields = {name: name for name in (*row.operands, *row.params)}
+        if "index" in fields:  # with an ellipsis even a single element is a view, into which one can write
+            fields["index"] = "index if ... in index else (*index, ...)"
         return f"(lambda {row.operands[0]}, {', '.join(row.params)}: {row.numpy.format(**fields)})".replace(", :", ":")
     raise TypeError(f"there is no way to write {type(value).__name__} as Python: {value!r:.60}")
 
@@ -140,13 +142,19 @@ def lambda_of(function: Any) -> tuple[ast.Lambda, str]:
     found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno]
     for node in found:
         compiled = compile(ast.Expression(node), "", "eval").co_consts[0]
-        if compiled.co_names == code.co_names and compiled.co_varnames == code.co_varnames:
-            if compiled.co_code == code.co_code and compiled.co_consts == code.co_consts:
-                return node, ast.get_source_segment(text, node) or ""
-    alike = [n for n in found if [a.arg for a in ast.walk(n.args) if isinstance(a, ast.arg)] == [*inspect.signature(function).parameters]]
+        parts = ("co_names", "co_varnames", "co_code", "co_consts")
+        if all(getattr(compiled, part) == getattr(code, part) for part in parts):
+            return node, ast.get_source_segment(text, node) or ""
+    alike = [
+        n
+        for n in found
+        if [a.arg for a in ast.walk(n.args) if isinstance(a, ast.arg)] == [*inspect.signature(function).parameters]
+    ]
     if not alike:
         raise TypeError(f"the source of the lambda at {code.co_filename}:{code.co_firstlineno} is not at hand")
-    return alike[0], ast.get_source_segment(text, alike[0]) or ""  # one that uses variables around it compiles otherwise
+    return alike[0], ast.get_source_segment(
+        text, alike[0]
+    ) or ""  # one that uses variables around it compiles otherwise
 
 
 class _Replaced(ast.NodeTransformer):
@@ -163,8 +171,9 @@ def _global(name: str, other: str, value: Any, found: dict[str, str]) -> str:
     """Make what a definition uses from around it part of the program; return how to write it."""
     if inspect.isfunction(value) and not hasattr(value, "row"):
         return functions_of(value, found, other)
-    if isinstance(value, np.ufunc) or (callable(value) and getattr(np, getattr(value, "__name__", ""), None) is value):
-        return f"np.{value.__name__}"
+    numpy_name = getattr(value, "__name__", "")
+    if callable(value) and getattr(np, numpy_name, None) is value:
+        return f"np.{numpy_name}"
     if inspect.ismodule(value) and value.__name__ == "math":
         found[other] = "import math"
         return other

@@ -105,13 +105,17 @@ def rules(row: Row) -> str:
     """The rules of an op as they are written, one per operand."""
     if row.joint:
         return f"all operands: {source(row.rules[0])}"
-    return "\n".join(f"d {x} = {source(rule) if rule else 'none'}" for x, rule in zip(row.operands, row.rules, strict=False))
+    return "\n".join(
+        f"d {x} = {source(rule) if rule else 'none'}" for x, rule in zip(row.operands, row.rules, strict=False)
+    )
 
 
 def source(function: Any) -> str:
     """The text of a function."""
     try:
-        return lambda_of(function)[1] if function.__name__ == "<lambda>" else textwrap.dedent(inspect.getsource(function))
+        return (
+            lambda_of(function)[1] if function.__name__ == "<lambda>" else textwrap.dedent(inspect.getsource(function))
+        )
     except (OSError, TypeError):
         return f"{function.__name__} (its source is not at hand)"
 

@@ -22,9 +22,10 @@ from .replay import CannotReplayError, Replay, replay
 class Tape:
     """The recorded program of a tensor: a sequence of entries in the order in which the ops ran."""
 
-    def __init__(self, root: Any, names: Mapping[int, str], kept: list[Any]) -> None:
+    def __init__(self, root: Any, names: Mapping[int, str], snapshots: dict[tuple[int, int], Any]) -> None:
         self.root = root
-        self._kept = kept  # constants that nothing else may keep alive
+        self.snapshots = snapshots  # constants that nothing else may keep, by tensor and version
+        self.kept: list[Any] = []  # tensors that must not go: nodes know their constants weakly
         top = edge_of(root)
         order, _ = reachable([top])
         self.nodes: list[Node] = order[::-1]
@@ -94,10 +95,16 @@ class Tape:
             for edge in node.edges:
                 if isinstance(edge, TensorBase) and "." in self.leaves[edge]:
                     found[node] = self.leaves[edge].rpartition(".")[0]
-        for node in reversed(self.nodes):  # what only feeds an op of a module, from its parameters alone, is the module's
+        for node in reversed(
+            self.nodes
+        ):  # what only feeds an op of a module, from its parameters alone, is the module's
             if node in found:
                 for edge in node.edges:
-                    if isinstance(edge, Node) and edge not in found and not any(isinstance(e, Node) for e in edge.edges):
+                    if (
+                        isinstance(edge, Node)
+                        and edge not in found
+                        and not any(isinstance(e, Node) for e in edge.edges)
+                    ):
                         own = [e for e in edge.edges if e is not None]
                         if own and all(self.leaves[e].startswith(found[node] + ".") for e in own):
                             found[edge] = found[node]
@@ -269,12 +276,16 @@ def tape(loss: Any, *, module: Any = None, names: Mapping[str, Any] | None = Non
     {'mul': 8}
     """
     frame = sys._getframe(1)
-    kept: list[Any] = []
+    kept: list[Any] = []  # alive, so that the ids stay theirs
+    snapshots: dict[tuple[int, int], Any] = {}
     if not isinstance(loss, TensorBase) and callable(loss):
         before = Trace.listener
 
         def listen(row: Row, operands: tuple[Any, ...], params: dict[str, Any], result: Any) -> None:
             kept.append((operands, result))
+            for x in operands:
+                if isinstance(x, TensorBase) and edge_of(x) is None:
+                    snapshots.setdefault((id(x), x._version[0]), x._array.copy("K"))
 
         Trace.listener = listen
         try:
@@ -292,4 +303,6 @@ def tape(loss: Any, *, module: Any = None, names: Mapping[str, Any] | None = Non
             "this tensor has no history: it is a leaf, or was computed from nothing that requires a gradient. Write "
             "tensor(..., requires_grad=True), and compute it outside no_grad() and detach()."
         )
-    return Tape(loss, _names(module, names, frame), kept)
+    made = Tape(loss, _names(module, names, frame), snapshots)
+    made.kept = kept
+    return made

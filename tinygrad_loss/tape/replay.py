@@ -12,6 +12,7 @@ from ..autograd import enable_grad, grad
 from ..autograd.engine import fit
 from ..dtypes import Array
 from ..op import Node, TensorBase, Trace, Watch, wrap
+from ..ops.inplace import copy_slices
 
 if TYPE_CHECKING:
     from .program import Tape
@@ -45,6 +46,9 @@ def replay(tape: Tape, gradient: Any = None, listener: Any = None) -> Replay:
             return run.backward(gradient)
         finally:
             Trace.listener = before
+            for made in run.made.values():  # these hooks lead back to the run, and that to the tape
+                if made._node is not None:
+                    made._node.watch = None
 
 
 class _Run:
@@ -84,6 +88,9 @@ class _Run:
         if isinstance(given, weakref.ref):
             given = given()
             name = self.tape.constant_names.get(id(given)) if given is not None else None
+            # A write through a view notes its base after the write.
+            version = node.versions[i] - (node.row is copy_slices.row)
+            given = self.tape.snapshots.get((id(given), version), given)
             if value is None and given is None:
                 operand = node.row.operands[i] if i < len(node.row.operands) else str(i)
                 raise CannotReplayError(
@@ -116,7 +123,8 @@ class _Run:
             where = f" What these ops read was written since: {', '.join(stale[:3])}." if stale else ""
             raise CannotReplayError(
                 f"running the tape again gives another value than was recorded, so a tensor that it read has been "
-                f"overwritten.{where} Look at the tape before optimizer.step() and other writes."
+                f"overwritten.{where} Look at the tape before optimizer.step() and other writes, or write tape(fn) with "
+                f"the function that computes the loss."
             )
 
     def backward(self, gradient: Any) -> Replay:
