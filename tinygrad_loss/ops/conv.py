@@ -50,7 +50,7 @@ def _checked(input: Tensor, weight: Tensor, bias: Tensor | None, dims: int, grou
                 f"Input type ({dtypes.of(x)}) and {what} type ({dtypes.of(value._array)}) should be the same. Write "
                 f"input.to({what}.dtype)."
             )
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fiu":
         raise RuntimeError(f"convolution is not implemented for {dtypes.of(x)}: write input.float() and weight.float()")
     if w.ndim != dims + 2:
         raise RuntimeError(

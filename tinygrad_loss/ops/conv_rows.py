@@ -14,6 +14,7 @@ from ..kernels import conv as kernels
 from ..op import op, sample
 from .broadcast import expand_row
 from .shape import reshape
+from .slicing import slice_row
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -80,6 +81,45 @@ channel_sum: Any = op(
     grad_name="SumBackward1",
 )
 
+
+def _definition_for_integers(x: Any, definition: Any, kernel: Any) -> Any:
+    """The kernels compute with floats alone; integers are rare."""
+    return definition if x.dtype.kind in "iu" else kernel
+
+
+def _reached(
+    g: Any, x_shape: Ints, weight_shape: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> tuple[Any, Pairs]:
+    """The part of a transposed convolution's gradient that its inputs reach, and the padding that makes it whole.
+
+    An output padding leaves room for more windows than there are inputs; they must not be seen.
+    """
+    ends = [
+        (n - 1) * s + d * (k - 1) + 1 - low
+        for n, k, s, (low, _), d in zip(x_shape[2:], weight_shape[2:], stride, padding, dilation, strict=True)
+    ]
+    size = g.shape[2:]
+    if any(n > end for n, end in zip(size, ends, strict=True)):
+        g = slice_row(g, index=(slice(None), slice(None), *(slice(0, end) for end in ends)))
+    return g, tuple((low, max(end - n, 0)) for (low, _), end, n in zip(padding, ends, size, strict=True))
+
+
+def _transpose_x_rule(
+    g: Any, weight: Any, x_shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+) -> Any:
+    g, padding = _reached(g, x_shape, weight.shape, stride, padding, dilation)
+    return conv_row(g, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+def _transpose_weight_rule(
+    g: Any, x: Any, weight_shape: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+) -> Any:
+    g, padding = _reached(g, x.shape, weight_shape, stride, padding, dilation)
+    return conv_weight_grad(
+        x, g, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+    )
+
+
 _CASES: list[tuple[tuple[Ints, Ints], dict[str, Any]]] = [
     (((2, 3, 5, 6), (4, 3, 2, 3)), {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}),
     (((2, 4, 6, 5), (2, 2, 3, 2)), {"stride": (2, 3), "padding": ((1, 2), (0, 1)), "dilation": (1, 2), "groups": 2}),
@@ -98,6 +138,8 @@ def _samples(kind: str) -> list[Any]:
             found.append(sample(x, weight, bias, **params))
         elif kind == "transpose":
             found.append(sample(y, weight, bias, size=x[2:], **params))
+            if i == 2:
+                found.append(sample(y, weight, bias, size=(x[2] + 3,), **params))
         else:
             found.append(sample(y, x, kernel=weight[2:], **params))
     return found
@@ -105,9 +147,9 @@ def _samples(kind: str) -> list[Any]:
 
 conv_row: Any = op(
     "conv",
-    lambda x, weight, bias, *, stride, padding, dilation, groups: kernels.conv(
-        x, weight, bias, stride, padding, dilation, groups
-    ),
+    lambda x, weight, bias, *, stride, padding, dilation, groups: _definition_for_integers(
+        x, conv_in_numpy, kernels.conv
+    )(x, weight, bias, stride, padding, dilation, groups),
     vjp=(
         lambda g, weight, x_shape, stride, padding, dilation, groups: conv_transpose_row(
             g, weight, None, size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -124,16 +166,12 @@ conv_row: Any = op(
 )
 conv_transpose_row: Any = op(
     "conv_transpose",
-    lambda x, weight, bias, *, size, stride, padding, dilation, groups: kernels.conv_transpose(
-        x, weight, bias, size, stride, padding, dilation, groups
-    ),
+    lambda x, weight, bias, *, size, stride, padding, dilation, groups: _definition_for_integers(
+        x, conv_transpose_in_numpy, kernels.conv_transpose
+    )(x, weight, bias, size, stride, padding, dilation, groups),
     vjp=(
-        lambda g, weight, stride, padding, dilation, groups: conv_row(
-            g, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups
-        ),
-        lambda g, x, weight_shape, stride, padding, dilation, groups: conv_weight_grad(
-            x, g, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
-        ),
+        _transpose_x_rule,
+        _transpose_weight_rule,
         lambda g: channel_sum(g),
     ),
     numpy=conv_transpose_in_numpy,

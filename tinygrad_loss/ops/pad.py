@@ -109,7 +109,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if mode != "constant" and value:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
     pairs = [(0, 0)] * (len(shape) - len(numbers) // 2) + list(zip(numbers[::2], numbers[1::2], strict=True))[::-1]
-    if min(numbers, default=0) < 0:
+    if min(numbers, default=0) < 0 and mode in ("constant", "circular"):
         crop = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(shape, pairs, strict=True))
         if any(s.stop - s.start < 0 for s in crop):
             raise RuntimeError(f"negative padding {numbers} crops more than the input of shape {list(shape)} has")

@@ -34,14 +34,14 @@ def unfolded(x: Array, *, kernel: Ints, stride: Ints, padding: Ints, dilation: I
             slice(left, left + places[1] * stride[1], stride[1]),
         )
         y[:, :, i, j] = x[:, :, rows, columns]
-    return y.reshape(len(x), -1, places[0] * places[1])
+    return y.reshape(len(x), x.shape[1] * kernel[0] * kernel[1], places[0] * places[1])
 
 
 def folded(x: Array, *, size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints) -> Array:
     """The transpose of ``unfolded``: patches added up where they overlap."""
     full = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     places = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(full, kernel, stride, dilation, strict=True)]
-    patches = x.reshape(len(x), -1, *kernel, *places)
+    patches = x.reshape(len(x), x.shape[1] // (kernel[0] * kernel[1]), *kernel, *places)
     y = np.zeros((*patches.shape[:2], *full), x.dtype)
     for i, j in np.ndindex(*kernel):
         top, left = i * dilation[0], j * dilation[1]

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
+from ..op import TensorBase
 from .conv import batched, in_single, per_dimension
 from .pool_rows import Windows, avg_pool_row, max_pool_indices, max_pool_row
 from .shape import reshape, to
@@ -95,7 +96,7 @@ def _maximum(x: Tensor, has_batch: bool, windows: Windows, return_indices: bool)
 
 
 def _average(x: Tensor, has_batch: bool, windows: Windows, divisors: tuple[tuple[float, ...], ...]) -> Tensor:
-    if x._array.dtype.kind != "f":
+    if x._array.dtype.kind not in "fiu":  # of integers, the average is one, cut off after the point
         raise RuntimeError(f"avg_pool is not implemented for {dtypes.of(x._array)}: write input.float()")
     return _unbatched(in_single(avg_pool_row, x, windows=windows, divisors=divisors), has_batch)  # type: ignore[no-any-return]
 
@@ -128,6 +129,10 @@ def _avg_pool(
 
 
 def _adapted(input: Tensor, output_size: Any, dims: int, name: str) -> tuple[Tensor, bool, Windows]:
+    if isinstance(input, TensorBase) and input._array.ndim <= dims:
+        raise ValueError(
+            f"Input dimension should be at least {dims + 1}, got shape {list(input._array.shape)} in {name}"
+        )
     x, has_batch = batched(input, dims, name)
     wanted = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * dims
     size = x._array.shape[2:]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import dtypes
 from ..dtypes import Array
 from ..op import TensorBase, op, sample
 from .conv import in_single, per_dimension
@@ -26,14 +27,16 @@ Ints = tuple[int, ...]
 def shuffled(x: Array, *, factor: int) -> Array:
     """(..., C * factor^2, H, W) -> (..., C, H * factor, W * factor)."""
     *batch, channels, height, width = x.shape
-    x = x.reshape(-1, channels // factor**2, factor, factor, height, width).transpose(0, 1, 4, 2, 5, 3)
+    x = x.reshape(*batch, channels // factor**2, factor, factor, height, width)
+    x = np.moveaxis(x, (-4, -3), (-3, -1)).copy()
     return x.reshape(*batch, channels // factor**2, height * factor, width * factor)
 
 
 def unshuffled(x: Array, *, factor: int) -> Array:
     """(..., C, H * factor, W * factor) -> (..., C * factor^2, H, W)."""
     *batch, channels, height, width = x.shape
-    x = x.reshape(-1, channels, height // factor, factor, width // factor, factor).transpose(0, 1, 3, 5, 2, 4)
+    x = x.reshape(*batch, channels, height // factor, factor, width // factor, factor)
+    x = np.moveaxis(x, (-3, -1), (-4, -3)).copy()
     return x.reshape(*batch, channels * factor**2, height // factor, width // factor)
 
 
@@ -98,7 +101,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return pixel_unshuffle_row(input, factor=downscale_factor)  # type: ignore[no-any-return]
 
 
-_LINEAR = {"linear": 1, "bilinear": 2}
+_LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
 
 
 def interpolate(
@@ -109,12 +112,12 @@ def interpolate(
 
     Parameters
     ----------
-    input : Tensor of shape (N, C, L) or (N, C, H, W)
+    input : Tensor of shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
     size : int or sequence of int, optional
         The new size; or
     scale_factor : float or sequence of float, optional
         by how much to enlarge.
-    mode : "nearest", "nearest-exact", "linear" (3D), "bilinear" (4D) or "area"
+    mode : "nearest", "nearest-exact", "linear" (3D), "bilinear" (4D), "trilinear" (5D) or "area"
     align_corners : bool
         Whether the corner pixels' centres stay in the corners, rather than the corner pixels' outer edges.
     recompute_scale_factor : bool
@@ -135,11 +138,15 @@ def interpolate(
     known = ("nearest", "nearest-exact", "area", *_LINEAR)
     if mode not in known or antialias:
         raise NotImplementedError(f"interpolate knows the modes {', '.join(known)} without antialias, got {mode!r}")
-    if dims not in (1, 2) or _LINEAR.get(mode, dims) != dims:
-        takes = f"{_LINEAR[mode] + 2}D" if mode in _LINEAR else "3D or 4D"
+    if dims not in (1, 2, 3) or _LINEAR.get(mode, dims) != dims or (mode == "area" and dims == 3):
+        takes = f"{_LINEAR[mode] + 2}D" if mode in _LINEAR else "3D or 4D" if mode == "area" else "3D, 4D or 5D"
         raise NotImplementedError(f"mode {mode!r} takes {takes} inputs, got {len(shape)}D of shape {list(shape)}")
     if align_corners is not None and mode not in _LINEAR:
-        raise ValueError("align_corners option can only be set with the interpolating modes: linear | bilinear")
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | trilinear"
+        )
+    if mode in _LINEAR and input._array.dtype.kind != "f":
+        raise RuntimeError(f"mode {mode!r} is not implemented for {dtypes.of(input._array)}: write input.float()")
     out, scales = _target(shape[2:], size, scale_factor, dims)
     if recompute_scale_factor:
         scales = [None] * dims
@@ -170,7 +177,7 @@ def _resampled(x: Any, *, out: Ints, scales: list[float | None], mode: str, alig
     for d, (new, factor) in enumerate(zip(out, scales, strict=True)):
         dim, old = d + 2, x._array.shape[d + 2]
         # positions in the precision of the elements, so that they round as PyTorch's
-        number = x._array.dtype.type
+        number = x._array.dtype.type if x._array.dtype.kind == "f" else np.float32
         i = np.arange(new, dtype=number)
         ratio = number(1 / factor) if factor is not None else number(old) / number(new)
         if mode not in _LINEAR:
