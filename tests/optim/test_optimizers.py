@@ -15,7 +15,7 @@ from optim_cases import DTYPES, FIXTURES, OPTIMIZERS, RICH, RUNS, SCENARIOS, Dra
 import tinygrad_loss as tg
 from tinygrad_loss import optim
 from tinygrad_loss.op import wrap
-from tinygrad_loss.optim import fused
+from tinygrad_loss.optim.plan import GroupPlan
 
 FROZEN = np.load(FIXTURES / "optim.npz")
 LOOKS = json.loads((FIXTURES / "optim.json").read_text(encoding="utf-8"))
@@ -144,6 +144,31 @@ def test_what_pytorch_refuses_is_refused(name):
         assert error.error_on is OptimizerErrorEnum.CONSTRUCTION_ERROR
         with expected(error.error_type, match=error.error_regex):
             getattr(optim, name)(params, **ours(options))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("case", RICH)
+def test_a_checkpoint_of_pytorch_goes_on_here(case, tmp_path):
+    torch = pytest.importorskip("torch")
+    runs = [Drawn(torch), Drawn(tg)]
+    a, b = (make(drawn.tg, case, drawn.params) for drawn in runs)
+    for _ in range(5):
+        runs[0].gradients()
+        a.step()
+    torch.save({"optimizer": a.state_dict(), "params": [p.detach() for p in runs[0].params]}, tmp_path / "run.pth")
+    checkpoint = tg.load(tmp_path / "run.pth")
+    b.load_state_dict(checkpoint["optimizer"])
+    for p, q in zip(runs[1].params, checkpoint["params"], strict=True):
+        p.data = q
+    runs[1].rng.bit_generator.state = runs[0].rng.bit_generator.state
+    for _ in range(5):
+        for drawn, optimizer in zip(runs, (a, b), strict=True):
+            drawn.gradients()
+            optimizer.step()
+    for p, q in zip(*(drawn.params for drawn in runs), strict=True):
+        # loading, PyTorch's too, turns NAdam's product of momenta into the parameter's dtype
+        np.testing.assert_allclose(q.detach().numpy(), p.detach().numpy(), rtol=1e-8)
+    assert repr(a) == repr(b)
 
 
 # ---- arguments -----------------------------------------------------------------------------------
@@ -869,4 +894,4 @@ def test_a_plan_is_made_once():
         optimizer.param_groups[0]["eps"] = 1e-8  # the same value again
         plans.add(id(optimizer._plan))
     assert len(plans) == 1
-    assert isinstance(optimizer._plan[0], fused.GroupPlan)
+    assert isinstance(optimizer._plan[0], GroupPlan)

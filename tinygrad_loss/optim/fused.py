@@ -1,8 +1,4 @@
-"""What the built-in optimizers share: one compiled call updates all parameters of a group.
-
-What a step needs is looked up once, in a plan: the arrays, whether a kernel can walk through them, their addresses.
-Later steps look at the gradients alone, and whether parameters and options are still those that the plan was made for.
-"""
+"""What the built-in optimizers share: one compiled call updates all parameters of a group."""
 
 from __future__ import annotations
 
@@ -15,116 +11,13 @@ import numpy as np
 
 from ..autograd import enable_grad
 from ..dtypes import F32, F64, Array, float64, get_default_dtype
-from ..kernels.optimizers import FLAGS, FRESH, GRADIENT, PARAMETER, SIZE, STATE, WIDE, WIDE_PRODUCT, address
-from ..op import TensorBase, mode, user_location, wrap, written
+from ..kernels.optimizers import FRESH, WIDE, WIDE_PRODUCT
+from ..op import TensorBase, wrap
 from .optimizer import Optimizer
 from .options import described, number
+from .plan import WORK, GroupPlan, gather
 
 _SCALARS = {"step": WIDE, "mu_product": WIDE_PRODUCT}  # state of one number, and the flag that it has 64 bits
-# What a kernel computes in; to it a complex number is two floats beside each other.
-_WORK = {np.dtype("f2"): F32, F32: F32, F64: F64, np.dtype("c8"): F32, np.dtype("c16"): F64}
-
-
-class Batch:
-    """Parameters of one group that share a dtype, and the table in which a kernel finds their arrays."""
-
-    def __init__(self, columns: list[tuple[Any, list[Any], int]]) -> None:
-        self.params = [p for p, _, _ in columns]
-        self.like = np.empty(0, _WORK[self.params[0]._array.dtype])
-        self.alive: list[Array] = []  # what the table points to
-        self.copies: list[tuple[Array, Array]] = []  # arrays that a kernel cannot walk through, and their stand-ins
-        self.table = np.zeros((STATE + len(columns[0][1]), len(columns)), np.intp)
-        for k, (p, state, flags) in enumerate(columns):
-            array = p._array
-            self.table[SIZE, k] = 2 * array.size if array.dtype.kind == "c" else array.size
-            self.table[PARAMETER, k] = self._place(array)
-            self.table[FLAGS, k] = flags
-            self.table[STATE:, k] = [0 if t is None else self._place(t._array) for t in state]
-        self.gradients = memoryview(self.table[GRADIENT])  # writes faster than the array does
-
-    def _place(self, array: Array) -> int:
-        if not array.flags.carray or array.dtype.itemsize < F32.itemsize:
-            stand_in = np.empty(array.shape, F32 if array.dtype.itemsize < F32.itemsize else array.dtype)
-            self.copies.append((array, stand_in))
-            array = stand_in
-        self.alive.append(array)
-        return address(array)
-
-    def run(self, kernel: Callable[..., None], options: tuple[Any, ...]) -> None:
-        """Update all parameters."""
-        for array, stand_in in self.copies:
-            np.copyto(stand_in, array)
-        kernel(self.like, self.table, options)
-        for array, stand_in in self.copies:
-            mode.quiet(np.copyto, array, stand_in, casting="same_kind")
-        where = user_location(3)  # above step() and what calls its hooks
-        for p in self.params:
-            written(p, "optimizer.step", where)
-
-
-class GroupPlan:
-    """How to step one parameter group, valid while its parameters, options and state are the same."""
-
-    def __init__(self, optimizer: FusedOptimizer, group: dict[str, Any]) -> None:
-        self.group = group
-        self.pick = optimizer._pick
-        self.given = self.pick(group)
-        self.options, self.constant = optimizer._options(group)
-        names = optimizer._names(group)
-        self.state: dict[Any, tuple[dict[str, Any], int]] = {}  # of each parameter, and its flags
-        columns: dict[Any, list[tuple[Any, list[Any], int]]] = {}
-        places: list[tuple[Any, list[Any] | None, int]] = []
-        for p in group["params"]:
-            if p._grad is None:
-                places.append((p, None, 0))
-                continue
-            if p not in self.state:
-                self.state[p] = optimizer._completed(p, group, names)
-            state, flags = self.state[p]
-            column = columns.setdefault(p._array.dtype, [])
-            places.append((p, column, len(column)))
-            column.append((p, [None if name is None else state[name] for name in names], flags))
-        batches = {id(column): Batch(column) for column in columns.values()}
-        self.batches = list(batches.values())
-        self.rows: list[tuple[Any, Any, Any, Any, Any, int]] = []
-        for p, own, k in places:
-            if own is None:
-                self.rows.append((p, None, None, None, None, 0))
-            else:
-                batch = batches[id(own)]
-                self.rows.append((p, p._array, p._array.shape, batch.like.dtype, batch.gradients, k))
-
-    def gather(self, optimizer: FusedOptimizer, group: dict[str, Any], gradients: list[Array]) -> bool:
-        """Put the gradients' addresses in the tables, and them in a list that keeps them; False if the plan is old."""
-        params = group["params"]
-        if group is not self.group or self.pick(group) != self.given or len(params) != len(self.rows):
-            return False
-        if not self.constant:
-            self.options, _ = optimizer._options(group)
-        # strict=True would cost as much as a parameter does
-        for q, (p, array, shape, dtype, places, k) in zip(params, self.rows):  # noqa: B905
-            grad = p._grad
-            if q is not p or grad is None or p._array is not array:
-                if q is p and grad is None and array is None:
-                    continue
-                return False
-            g = grad._array
-            if g.dtype is not dtype or g.shape != shape or not g.flags.carray:
-                g = _fitted(g, p)
-            gradients.append(g)
-            places[k] = address(g)
-        return True
-
-
-def _gather(plan: list[GroupPlan], optimizer: FusedOptimizer, gradients: list[Array]) -> bool:
-    """Look up the gradients of this step; False if the plan is old."""
-    groups = optimizer.param_groups
-    if len(plan) != len(groups):
-        return False
-    for part, group in zip(plan, groups):  # noqa: B905, SIM110 -- strict, or a generator, costs as much as a parameter
-        if not part.gather(optimizer, group, gradients):
-            return False
-    return True
 
 
 class FusedOptimizer(Optimizer):
@@ -177,7 +70,7 @@ class FusedOptimizer(Optimizer):
                 loss = closure()
         gradients: list[Array] = []  # held until the kernels are through: a table knows addresses alone
         plan = self._plan
-        if plan is None or not _gather(plan, self, gradients):
+        if plan is None or not gather(plan, self, gradients):
             plan = self._planned(gradients)
         # Nothing from here on can fail.
         for part in plan:
@@ -190,7 +83,7 @@ class FusedOptimizer(Optimizer):
         self._plan = None
         plan = [GroupPlan(self, group) for group in self.param_groups]
         gradients.clear()
-        if not _gather(plan, self, gradients):
+        if not gather(plan, self, gradients):
             raise RuntimeError("parameters or their gradients were replaced during step(), by another thread?")
         for part in plan:
             for p, (state, _) in part.state.items():
@@ -214,7 +107,7 @@ class FusedOptimizer(Optimizer):
     def _completed(self, p: Any, group: dict[str, Any], names: tuple[str | None, ...]) -> tuple[dict[str, Any], int]:
         """The state of a parameter with what it lacks, and the kernel's flags; nothing is changed yet."""
         array = p._array
-        if array.dtype not in _WORK:
+        if array.dtype not in WORK:
             raise TypeError(
                 f"{type(self).__name__} updates floating point parameters, got one of {p.dtype}; write x.float()"
             )
@@ -285,14 +178,3 @@ def _checked(name: str, value: Any, p: Any) -> Any:
             f"model."
         )
     return value
-
-
-def _fitted(g: Array, p: Any) -> Array:
-    """A gradient that a kernel can walk through: contiguous, of 32 or 64 bits."""
-    array = p._array
-    if g.shape != array.shape or g.dtype != array.dtype:
-        raise RuntimeError(
-            f"the gradient of a parameter has shape {list(g.shape)} {g.dtype}, the parameter {list(array.shape)} "
-            f"{array.dtype}: its .data was replaced after backward(). Write zero_grad() there."
-        )
-    return np.array(g, dtype=F32 if g.dtype.itemsize < F32.itemsize else g.dtype, order="C")

@@ -2,19 +2,13 @@
 
 from .base import LRScheduler
 from .combine import ChainedScheduler, SequentialLR
-from .cyclic import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
-from .decay import (
-    ConstantLR,
-    CosineAnnealingLR,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    MultiplicativeLR,
-    MultiStepLR,
-    PolynomialLR,
-    StepLR,
-)
+from .curve import ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, LinearLR, PolynomialLR
+from .cyclic import CyclicLR
+from .factor import ExponentialLR, LambdaLR, MultiplicativeLR, MultiStepLR, StepLR
+from .one_cycle import OneCycleLR
 from .plateau import ReduceLROnPlateau
+
+_LRScheduler = LRScheduler  # its name before PyTorch 2.0, which programs still use
 
 __all__ = [
     "ChainedScheduler",
