@@ -50,6 +50,11 @@ def test_memory_counts_an_array_once() -> None:
     assert [entry.saved for entry in t] == [800, 800, 0]
     assert t.memory() == {"exp": 800}
     assert t.saved_bytes == 800
+    small = e[:1]
+    assert [entry.saved for entry in tg.tape(e * small)] == [800, 0, 800]
+    assert tg.tape(small * e).saved_bytes == 800
+    d = tg.ones(100, requires_grad=True, dtype=tg.float64)
+    assert [entry.saved for entry in tg.tape(d[:1] * d)] == [0, 800]
 
 
 @pytest.mark.parametrize("early", [True, False])
