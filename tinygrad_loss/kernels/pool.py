@@ -26,7 +26,7 @@ def _take(plane: Array, at: Array, out: Array) -> None:
 
 
 @inline
-def _keep(value: Array, k: int, best: Array, which: Array) -> None:
+def _keep(value: Array, k: Any, best: Array, which: Array) -> None:
     for o in range(best.size):
         won = (value[o] > best[o]) | (value[o] != value[o])
         best[o] = value[o] if won else best[o]

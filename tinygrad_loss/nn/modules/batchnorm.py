@@ -94,13 +94,12 @@ class _BatchNorm(_Norm):
         """Return the normalized input; in training, move the running statistics."""
         self._check(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
-            if self.momentum is None:  # the average of all batches
-                momentum = 1.0 / float(self.num_batches_tracked)
+        count = self.num_batches_tracked if self.training else None
+        if count is not None and self.momentum is None:  # the average of all batches
+            momentum = 1.0 / (count.item() + 1)
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         kept = not self.training or self.track_running_stats
-        return batch_norm(
+        out = batch_norm(
             input,
             self.running_mean if kept else None,
             self.running_var if kept else None,
@@ -110,6 +109,9 @@ class _BatchNorm(_Norm):
             momentum,
             self.eps,
         )
+        if count is not None:
+            count += 1  # last: a batch that was refused does not count
+        return out
 
 
 class BatchNorm1d(_BatchNorm):
