@@ -191,7 +191,8 @@ def test_page_steps_in_a_browser(tmp_path: Path) -> None:
             path.read_text(encoding="utf-8").replace("</body>", f"<script>{press}</script></body>"), encoding="utf-8"
         )
         command = [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", f"--user-data-dir={tmp_path / 'profile'}",
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000",
+            f"--user-data-dir={tmp_path / 'profile'}",
             "--dump-dom", f"file://{tmp_path / 'pressed.html'}{at}",
         ]  # fmt: skip
         run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)  # type: ignore[arg-type]
