@@ -252,6 +252,29 @@ def test_digits_are_not_listed_as_attributes():
 # ---- Parameter and Buffer ----------------------------------------------------------------------
 
 
+def test_a_shallow_copy_has_the_same_members_and_names_of_its_own():
+    m = Scale()
+    twin = copy.copy(m)
+    assert twin.factor is m.factor
+    twin.extra = nn.Parameter(tg.zeros(1))
+    del twin.calls
+    assert [name for name, _ in m.named_parameters()] == ["factor"]
+    assert [name for name, _ in twin.named_parameters()] == ["factor", "extra"]
+    assert list(m.state_dict()) == ["factor", "calls"]
+
+
+def test_a_subclass_may_change_what_is_pickled():
+    m = Versioned()
+    assert pickle.loads(pickle.dumps(m)).count == 5
+    assert list(pickle.loads(pickle.dumps(m)).state_dict()) == ["factor", "calls"]
+
+
+class Versioned(Scale):
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.count = 5
+
+
 def test_parameter_shares_storage_and_shows_itself():
     t = tg.zeros(2)
     p = nn.Parameter(t)

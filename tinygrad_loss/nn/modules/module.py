@@ -151,6 +151,10 @@ class Module:
         # Python comes here for what does not exist, and so do subclasses whose __getattr__ calls this one.
         return super().__getattribute__(name)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # copy.copy comes here too: a copy has the same members, but names of its own.
+        self.__dict__.update(state, **{kind: dict(state[kind]) for kind in _KINDS if kind in state})
+
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name[:1].isdigit()]
 
