@@ -53,9 +53,13 @@ class Batch:
         kernel(self.like, self.table, options)
         for array, stand_in in self.copies:
             mode.quiet(np.copyto, array, stand_in, casting="same_kind")
-        where = user_location(3)  # above step() and what calls its hooks
-        for p in self.params:
-            written(p, "optimizer.step", where)
+        note = "optimizer.step", user_location(3)  # above step() and what calls its hooks
+        *others, last = self.params
+        for p in others:  # written() for the last one tells the tape of all
+            version = p._version
+            version[0] += 1
+            version[2] = note
+        written(last, *note)
 
 
 class GroupPlan:
