@@ -23,12 +23,16 @@ from .ops import (
     index,
     inplace,
     linalg,
+    rearrange,
+    rectifiers,
     reduce,
     rounding,
     scan,
+    search,
     statistics,
     trigonometry,
 )
+from .ops import scatter as scatters
 from .ops import shape as shapes
 from .ops.arguments import axis, sizes
 from .ops.broadcast import expand
@@ -556,13 +560,16 @@ class Tensor(InPlaceMethods):
     )  # fmt: skip
     eq, ne, lt, le, gt, ge = comparison.eq, comparison.ne, comparison.lt, comparison.le, comparison.gt, comparison.ge
     not_equal, less, less_equal, greater, greater_equal, isnan = (
-        comparison.not_equal, comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal, comparison.isnan,
+        comparison.not_equal, comparison.less, comparison.less_equal, comparison.greater, comparison.greater_equal,
+        comparison.isnan,
     )  # fmt: skip
     isinf, isfinite, isclose, allclose, equal, logical_and = (
-        comparison.isinf, comparison.isfinite, comparison.isclose, comparison.allclose, comparison.equal, comparison.logical_and,
+        comparison.isinf, comparison.isfinite, comparison.isclose, comparison.allclose, comparison.equal,
+        comparison.logical_and,
     )  # fmt: skip
     logical_or, logical_xor, logical_not, bitwise_and, bitwise_or, bitwise_xor = (
-        comparison.logical_or, comparison.logical_xor, comparison.logical_not, comparison.bitwise_and, comparison.bitwise_or, comparison.bitwise_xor,
+        comparison.logical_or, comparison.logical_xor, comparison.logical_not, comparison.bitwise_and,
+        comparison.bitwise_or, comparison.bitwise_xor,
     )  # fmt: skip
     bitwise_not, bitwise_left_shift, bitwise_right_shift = (
         comparison.bitwise_not, comparison.bitwise_left_shift, comparison.bitwise_right_shift,
@@ -573,6 +580,7 @@ class Tensor(InPlaceMethods):
         return elementwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     sigmoid, tanh, relu = activation.sigmoid, activation.tanh, activation.relu
+    erf = rectifiers.erf
     softmax, log_softmax, logsumexp = activation.softmax, activation.log_softmax, activation.logsumexp
     sum, mean, prod, all, any = reduce.sum, reduce.mean, reduce.prod, reduce.all, reduce.any
     count_nonzero, cumsum, cumprod = reduce.count_nonzero, scan.cumsum, scan.cumprod
@@ -587,6 +595,20 @@ class Tensor(InPlaceMethods):
         shapes.reshape, shapes.view, shapes.flatten, shapes.permute, shapes.transpose, shapes.t,
     )  # fmt: skip
     squeeze, unsqueeze, expand = shapes.squeeze, shapes.unsqueeze, expand
+
+    broadcast_to, chunk, diag, diagonal = rearrange.broadcast_to, rearrange.chunk, rearrange.diag, rearrange.diagonal
+    expand_as, flip, movedim, narrow = rearrange.expand_as, rearrange.flip, rearrange.movedim, rearrange.narrow
+    repeat, repeat_interleave, reshape_as = rearrange.repeat, rearrange.repeat_interleave, rearrange.reshape_as
+    roll, select, split, swapaxes = rearrange.roll, rearrange.select, rearrange.split, rearrange.swapaxes
+    tile, trace, tril, triu, unbind = (
+        rearrange.tile, rearrange.trace, rearrange.tril, rearrange.triu, rearrange.unbind,
+    )  # fmt: skip
+    unflatten, view_as = rearrange.unflatten, rearrange.view_as
+    gather, scatter, scatter_add = scatters.gather, scatters.scatter, scatters.scatter_add
+    index_add, index_select = scatters.index_add, scatters.index_select
+    masked_fill, masked_select, take_along_dim = scatters.masked_fill, scatters.masked_select, scatters.take_along_dim
+    sort, argsort, topk, unique = search.sort, search.argsort, search.topk, search.unique
+    nonzero, bincount = search.nonzero, search.bincount
 
     @property
     def T(self) -> Tensor:
@@ -606,7 +628,9 @@ class Tensor(InPlaceMethods):
         """Return itself if its elements lie in memory in their order, else a copy whose do."""
         return self if self._array.flags.c_contiguous else shapes.contiguous_row(self)
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    ) -> Tensor:
         """Return the same values with another dtype (or as another tensor has it); itself where nothing changes.
 
         Examples

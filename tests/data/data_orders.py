@@ -4,7 +4,10 @@ Run as a script (needs torch 2.13.0) it writes what PyTorch returns to tests/fix
 """
 
 import json
+import random
 from pathlib import Path
+
+import numpy as np
 
 FIXTURE = Path(__file__).resolve().parent.parent / "fixtures" / "data_orders.json"
 
@@ -125,7 +128,7 @@ def split(lib, data):
     return out
 
 
-def sampler_that_draws_early(lib, data):
+def sampler_that_draws_early(lib, data, **options):
     """A sampler of the user's own, which draws when iteration begins: before the loader's seed."""
 
     class Early(data.Sampler):
@@ -135,7 +138,7 @@ def sampler_that_draws_early(lib, data):
         def __len__(self):
             return 6
 
-    loaders = [data.DataLoader(range(6), size, sampler=Early()) for size in (4, None)]
+    loaders = [data.DataLoader(range(6), size, sampler=Early(), **options) for size in (4, None)]
     return [epochs(lib, loader) for loader in loaders]
 
 
@@ -168,6 +171,53 @@ def iterable(lib, data):
     return [epochs(lib, loader) for loader in loaders]
 
 
+def workers(count, **options):
+    """Arguments of a loader with worker processes that inherit their data set, which here is a class in a function."""
+    return {"num_workers": count, "multiprocessing_context": "fork", **options}
+
+
+def draws_of_workers(lib, data, **options):
+    """What the data set draws in workers: seeds of every kind, from the loader's generator or the default one."""
+
+    class Draws(data.Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            info = data.get_worker_info()
+            drawn = [random.random(), np.random.rand(), *lib.rand(2).tolist()]  # noqa: NPY002 -- what PyTorch seeds
+            return {"index": index, "drawn": drawn, "info": [info.id, info.num_workers, info.seed]}
+
+    loader = data.DataLoader(Draws(), batch_size=None, collate_fn=lambda sample: sample, **workers(2, **options))
+    return epochs(lib, loader)
+
+
+def shares_of_workers(lib, data, sizes, **options):
+    """Data sets that end at different times in different workers."""
+
+    class Share(data.IterableDataset):
+        def __iter__(self):
+            worker = data.get_worker_info().id
+            return iter(range(100 * worker, 100 * worker + sizes[worker]))
+
+    return epochs(lib, data.DataLoader(Share(), **workers(2, **options)))
+
+
+def generator_of_workers(lib, data, **options):
+    """When the sampler draws, where workers are ahead of the program."""
+    own = lib.Generator().manual_seed(6)
+    loader = data.DataLoader(
+        range(40), 2, sampler=data.RandomSampler(range(40), True, 120, own), **workers(2, **options)
+    )
+    out = []
+    for _ in range(2):
+        for i, batch in enumerate(loader):
+            out += [plain(batch), lib.rand(1, generator=own).tolist(), lib.rand(1).tolist()]
+            if i == 12:
+                break
+    return out
+
+
 CASES = {
     "shuffle": lambda lib, data: shuffled(lib, data, batch_size=3),
     "shuffle, draws in between": lambda lib, data: shuffled(lib, data, batch_size=3, probe="each"),
@@ -196,6 +246,27 @@ CASES = {
     "without batches": without_batches,
     "iterable": iterable,
 }
+WITH_WORKERS = {
+    "workers": lambda lib, data: shuffled(lib, data, **workers(2, batch_size=3)),
+    "workers, drop_last": lambda lib, data: shuffled(lib, data, **workers(1, batch_size=3, drop_last=True)),
+    "workers, persistent": lambda lib, data: shuffled(lib, data, **workers(2, batch_size=2, persistent_workers=True)),
+    "workers, far ahead": lambda lib, data: shuffled(lib, data, **workers(2, batch_size=1, prefetch_factor=4)),
+    "workers, own sampler": lambda lib, data: sampler_that_draws_early(lib, data, **workers(2)),
+    "workers' draws": draws_of_workers,
+    "workers' draws, persistent": lambda lib, data: draws_of_workers(lib, data, persistent_workers=True),
+    "workers' draws, generator": lambda lib, data: draws_of_workers(
+        lib, data, generator=lib.Generator().manual_seed(2)
+    ),
+    "workers' shares": lambda lib, data: shares_of_workers(lib, data, (7, 3), batch_size=2),
+    "workers' shares, persistent": lambda lib, data: shares_of_workers(
+        lib, data, (0, 5), batch_size=2, persistent_workers=True
+    ),
+    "workers' shares, drop_last": lambda lib, data: shares_of_workers(lib, data, (1, 5), batch_size=2, drop_last=True),
+    "workers' shares, single": lambda lib, data: shares_of_workers(lib, data, (2, 9), batch_size=None),
+    "workers' generator": generator_of_workers,
+    "workers' generator, far ahead": lambda lib, data: generator_of_workers(lib, data, prefetch_factor=5),
+}
+CASES |= WITH_WORKERS
 
 
 def run(name, lib, data):

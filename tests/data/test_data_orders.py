@@ -1,6 +1,7 @@
 """The order of samples, and the state of the generator at every moment, against PyTorch: frozen, and live."""
 
 import json
+import multiprocessing
 
 import data_orders
 import pytest
@@ -24,7 +25,10 @@ def assert_same(got, want, path=()):
         assert got == want, path
 
 
-@pytest.mark.parametrize("name", data_orders.CASES)
+can_fork = "fork" in multiprocessing.get_all_start_methods()
+
+
+@pytest.mark.parametrize("name", data_orders.CASES if can_fork else data_orders.CASES.keys() - data_orders.WITH_WORKERS)
 def test_order_equals_frozen_pytorch(name, frozen):
     assert_same(data_orders.run(name, tg, data), frozen[name])
 

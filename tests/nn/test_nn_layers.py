@@ -43,7 +43,7 @@ def ulps(actual, expected):
 
 def test_every_layer_is_in_the_table():
     made_by_the_table = {type(m).__name__ for layer in LAYERS for m in layer.make(nn).modules()}
-    files = ["activation", "distance", "dropout", "flatten", "linear", "normalization", "sparse"]
+    files = ["activation", "distance", "dropout", "flatten", "linear", "normalization", "rectifiers", "sparse"]
     public = {name for file in files for name in getattr(nn.modules, file).__all__}
     assert public - made_by_the_table == set()
     assert public <= set(nn.modules.__all__)

@@ -15,7 +15,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from torch.testing._internal.common_modules import module_db
 
-FILES = ["activation", "container", "distance", "dropout", "flatten", "linear", "normalization", "sparse"]
+FILES = [
+    "activation", "container", "distance", "dropout", "flatten", "linear", "normalization", "rectifiers", "sparse"
+]  # fmt: skip
 NAMES = {name for file in FILES for name in getattr(nn.modules, file).__all__}
 INFOS = [info for info in module_db if info.module_cls.__name__ in NAMES]
 

@@ -1,5 +1,6 @@
 """Numba kernels: ndarray in, fresh ndarray out. This room imports NumPy and Numba alone and knows no Tensor."""
 
+from .binary import bce, bce_grad, bce_logits, bce_logits_grad
 from .classes import (
     cross_entropy,
     cross_entropy_grad,
@@ -9,6 +10,16 @@ from .classes import (
     soft_cross_entropy_grad,
 )
 from .dense import column_sum, linear, sum_
+from .distances import (
+    huber_loss,
+    huber_loss_grad,
+    kl_div,
+    kl_div_grad,
+    mse,
+    mse_grad,
+    smooth_l1,
+    smooth_l1_grad,
+)
 from .elementwise import (
     elu,
     elu_grad,
@@ -30,7 +41,6 @@ from .elementwise import (
     tanh,
     tanh_grad,
 )
-from .losses import bce, bce_grad, bce_logits, bce_logits_grad, mse, mse_grad
 from .optimizers import adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd
 from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from .threads import get_num_threads, set_num_threads
@@ -52,6 +62,10 @@ __all__ = [
     "exp",
     "expm1",
     "get_num_threads",
+    "huber_loss",
+    "huber_loss_grad",
+    "kl_div",
+    "kl_div_grad",
     "linear",
     "log",
     "log1p",
@@ -63,9 +77,9 @@ __all__ = [
     "logsigmoid_grad",
     "logsumexp",
     "logsumexp_grad",
-    "nadam",
     "mse",
     "mse_grad",
+    "nadam",
     "nll",
     "nll_grad",
     "radam",
@@ -77,6 +91,8 @@ __all__ = [
     "sigmoid",
     "sigmoid_grad",
     "sigmoid_grad_x",
+    "smooth_l1",
+    "smooth_l1_grad",
     "soft_cross_entropy",
     "soft_cross_entropy_grad",
     "softmax",

@@ -61,7 +61,7 @@ def rows_of(out: Array, first: int, last: int, tile: Array) -> Array:
 @inline
 def scatter(tile: Array, out: Array, first: int, last: int) -> None:
     """Bring the rows of a tile to their places."""
-    n, c, length = out.shape
+    c, length = out.shape[1], out.shape[2]
     if length > 1:
         for r in range(first, last):
             i, k = r // length, r % length
@@ -93,9 +93,16 @@ def hard_share(q: Array, t: int, w: Array, smoothing: float) -> None:
 def soft_share(q: Array, t: Array, w: Array, smoothing: float) -> None:
     """q for a distribution."""
     for j in range(q.size):
-        q[j] = np.float64(t[j]) * (1.0 - smoothing) + smoothing / q.size
-    if w.size:
-        q *= w
+        q[j] = (np.float64(t[j]) * (1.0 - smoothing) + smoothing / q.size) * weight_of(w, j)
+
+
+@reassociating
+def excess(t: Array) -> float:
+    """What a distribution sums to beyond 1, if it is more than a rounding: more than 1%."""
+    s = -1.0
+    for j in range(t.size):
+        s += np.float64(t[j])
+    return 0.0 if abs(s) <= 0.01 or s == -1.0 else s  # a row of zeros does not count, and is meant not to
 
 
 @reassociating
@@ -190,7 +197,7 @@ def _hard_grad(
 
 @jit
 def _soft(x: Array, target: Array, w: Array, smoothing: float, table: Array, a: int, b: int) -> float:
-    loss, high, rest = table
+    loss, high, rest, over = table
     n, step = x.shape[1], block_rows(x)
     exps, q, tile, other = np.empty(step * n), np.empty(n), new_tile(x, step), new_tile(target, step)
     for first in range(a, b, step):
@@ -199,6 +206,7 @@ def _soft(x: Array, target: Array, w: Array, smoothing: float, table: Array, a: 
         row_pieces(rows, 0, last - first, False, exps, high[first:last], rest[first:last])
         for r in range(first, last):
             soft_share(q, targets[r - first], w, smoothing)
+            over[r] = excess(targets[r - first])
             loss[r] = soft_loss(rows[r - first], q, high[r], rest[r])
     return exact_sum(loss[a:b])
 
@@ -208,7 +216,7 @@ def _soft_grad(
     g: Array, scale: float, x: Array, target: Array, w: Array, smoothing: float, pieces: Array, a: int, b: int,
     out: Array,
 ) -> None:  # fmt: skip
-    high, rest = pieces
+    high, rest = pieces[0], pieces[1]
     n, step = x.shape[1], block_rows(x)
     q, tile, other, out_tile = np.empty(n), new_tile(x, step), new_tile(target, step), new_tile(x, step)
     for first in range(a, b, step):
@@ -295,11 +303,14 @@ def cross_entropy_grad(
 def soft_cross_entropy(
     x: Array, target: Array, weight: Array | None, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
-    """Value for distributions target (N, C, L) of x's dtype, and what the gradient needs; the mean is over N L."""
+    """Value for distributions target (N, C, L) of x's dtype, the mean being over N L; and what the gradient needs.
+
+    The third row of that tells what each distribution sums to beyond 1.
+    """
     x, t = _ready(x), _ready(target)
     w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
     shape = x.shape[0], x.shape[2]
-    table = np.zeros((3, shape[0] * shape[1]))
+    table = np.zeros((4, shape[0] * shape[1]))
     sums: list[float] = []
     _over_rows(lambda a, b: sums.append(_soft(x, t, w, smoothing, table, a, b)), x)
     total = sums[0] if len(sums) == 1 else float(sum_(table[0]))

@@ -52,7 +52,7 @@ def tick(place: int, flags: int) -> float:
     if flags & WIDE:
         wide = view(place, 1, _DOUBLE)
         wide[0] += 1.0
-        return wide[0]
+        return wide[0]  # type: ignore[no-any-return]
     count = view(place, 1, _SINGLE)
     count[0] += np.float32(1.0)
     return np.float64(count[0])
@@ -64,7 +64,7 @@ def scale(place: int, flags: int, factor: float) -> float:
     if flags & WIDE_PRODUCT:
         wide = view(place, 1, _DOUBLE)
         wide[0] *= factor
-        return wide[0]
+        return wide[0]  # type: ignore[no-any-return]
     number = view(place, 1, _SINGLE)
     number[0] *= np.float32(factor)
     return np.float64(number[0])
@@ -80,13 +80,13 @@ def slope(p: float, g: float, decay: float, maximize: bool) -> float:
 @inline
 def mean(m: float, d: float, c1: float) -> float:
     """m * (1 - c1) + d * c1, as PyTorch's lerp computes it: from whichever end is nearer."""
-    return fma(c1, d - m, m) if c1 < 0.5 else fma(c1 - 1, d - m, d)
+    return fma(c1, d - m, m) if c1 < 0.5 else fma(c1 - 1, d - m, d)  # type: ignore[no-any-return]
 
 
 @inline
 def mean_square(v: float, d: float, b2: float, c2: float) -> float:
     """v * b2 + d**2 * c2."""
-    return fma(c2 * d, d, v * b2)
+    return fma(c2 * d, d, v * b2)  # type: ignore[no-any-return]
 
 
 @jit

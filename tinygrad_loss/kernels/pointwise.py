@@ -22,23 +22,27 @@ NOTHING = {np.dtype(d): np.empty(0, d) for d in (np.float32, np.float64)}
 ndarray = np.ndarray
 
 
+# Loops over views rather than `block *= w[a:b]`, which takes Numba three times as long to compile, or w[a + i], which
+# LLVM does not vectorize since the index might be negative.
+@inline
+def multiply(block: Array, w: Array) -> None:
+    """block *= w."""
+    for i in range(w.size):
+        block[i] *= w[i]
+
+
 @inline
 def total(loss: Callable[..., float], x: Array, t: Array, q: Array, w: Array, out: Array) -> float:
-    """The sum of loss(x, t, q) w, each term stored in `out`; a q of one element is for all, empty w and out are none."""
-    buffer, thirds, whole, lost = np.empty(BLOCK), np.empty(BLOCK), 0.0, 0.0
-    if q.size == 1:
-        thirds[: x.size] = q[0]
+    """The sum of loss(x, t, q) w, each term stored in `out`; q of one element is for all, empty w and out are none."""
+    buffer, whole, lost = np.empty(BLOCK), 0.0, 0.0
     for a in range(0, x.size, BLOCK):
-        xs, ts = x[a : a + BLOCK], t[a : a + BLOCK]
+        xs, ts, qs, stored = x[a : a + BLOCK], t[a : a + BLOCK], q[a : a + BLOCK], out[a : a + BLOCK]
         block = buffer[: xs.size]
-        if q.size > 1:
-            thirds[: xs.size] = q[a : a + BLOCK]
         for i in range(block.size):
-            block[i] = loss(xs[i], ts[i], thirds[i])
-        if w.size:
-            block *= w[a : a + BLOCK]
-        if out.size:
-            out[a : a + BLOCK] = block
+            block[i] = loss(xs[i], ts[i], qs[i] if q.size > 1 else q[0])
+        multiply(block, w[a : a + BLOCK])
+        for i in range(stored.size):
+            stored[i] = block[i]
         whole, e = two_sum(whole, plain_sum(block))
         lost += e
     return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
@@ -49,23 +53,19 @@ def slopes(
     slope: Callable[..., float], g: Array, factor: float, x: Array, t: Array, q: Array, w: Array, out: Array
 ) -> None:
     """out = slope(x, t, q) w g factor; g of one element stands for all."""
-    buffer, thirds = np.empty(BLOCK), np.empty(BLOCK)
-    if q.size == 1:
-        thirds[: x.size] = q[0]
+    buffer = np.empty(BLOCK)
     if g.size == 1:
         factor = factor * g[0]
     for a in range(0, x.size, BLOCK):
-        xs, ts = x[a : a + BLOCK], t[a : a + BLOCK]
+        xs, ts, qs, stored = x[a : a + BLOCK], t[a : a + BLOCK], q[a : a + BLOCK], out[a : a + BLOCK]
         block = buffer[: xs.size]
-        if q.size > 1:
-            thirds[: xs.size] = q[a : a + BLOCK]
         for i in range(block.size):
-            block[i] = slope(xs[i], ts[i], thirds[i]) * factor
+            block[i] = slope(xs[i], ts[i], qs[i] if q.size > 1 else q[0]) * factor
         if g.size > 1:
-            block *= g[a : a + BLOCK]
-        if w.size:
-            block *= w[a : a + BLOCK]
-        out[a : a + BLOCK] = block
+            multiply(block, g[a : a + BLOCK])
+        multiply(block, w[a : a + BLOCK])
+        for i in range(block.size):
+            stored[i] = block[i]
 
 
 def flat(x: Any) -> Array:

@@ -16,7 +16,18 @@ from ..ops.inplace import inplace as _in_place
 from ..ops.linalg import linear
 from ..ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from ..ops.losses.classification import cross_entropy, nll_loss
-from ..ops.losses.regression import mse_loss
+from ..ops.losses.ctc import ctc_loss
+from ..ops.losses.distributions import gaussian_nll_loss, kl_div, poisson_nll_loss
+from ..ops.losses.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
+from ..ops.losses.margin import (
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+)
+from ..ops.losses.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from ..ops.norm import group_norm, layer_norm, rms_norm
 from ..ops.pad import pad
 from ..ops.pairwise import bilinear, cosine_similarity, pairwise_distance
@@ -31,7 +42,28 @@ from ..ops.pool import (
     max_pool1d,
     max_pool2d,
 )
+from ..ops.rectifiers import (
+    celu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    mish,
+    normalize,
+    prelu,
+    relu6,
+    selu,
+    silu,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
 from ..ops.resize import interpolate, pixel_shuffle, pixel_unshuffle
+from ..ops.scatter import one_hot
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -48,12 +80,15 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -63,28 +98,61 @@ __all__ = [
     "embedding",
     "feature_alpha_dropout",
     "fold",
+    "gaussian_nll_loss",
+    "gelu",
+    "glu",
     "group_norm",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
     "instance_norm",
     "interpolate",
+    "kl_div",
+    "l1_loss",
     "layer_norm",
+    "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
+    "one_hot",
     "pad",
     "pairwise_distance",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson_nll_loss",
+    "prelu",
     "relu",
+    "relu6",
     "relu_",
     "rms_norm",
+    "selu",
     "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
 ]
 
@@ -138,6 +206,18 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.0900, 0.2447, 0.6652])
     """
     return activation.softmax(input, _chosen_dim(input, dim, "softmax", _stacklevel), dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """Return softmax(-x) along ``dim``.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.functional.softmin(tg.tensor([1.0, 2.0, 3.0]), dim=0)
+    tensor([0.6652, 0.2447, 0.0900])
+    """
+    return activation.softmax(-input, _chosen_dim(input, dim, "softmin", _stacklevel), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:

@@ -237,9 +237,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     if isinstance(fill_value, TensorBase):
         fill_value = fill_value._array.item()
     target = dtypes.scalar(fill_value).numpy if dtype is None else dtypes.as_numpy(dtype)
-    return _made(
-        np.full(_shape((size,)), fill_value, target), requires_grad, device
-    )
+    return _made(np.full(_shape((size,)), fill_value, target), requires_grad, device)
 
 
 def arange(*args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any) -> Tensor:

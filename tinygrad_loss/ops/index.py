@@ -8,11 +8,11 @@ import numpy as np
 
 from ..dtypes import Array
 from ..op import TensorBase, op, sample
-from .slicing import select_row, slice_row
 from .shape import unsqueeze_row
+from .slicing import select_row, slice_row
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    pass
 
 _I = np.array([2, 0, 2])
 _INDICES = [

@@ -28,7 +28,7 @@ matmul_row: Any = op(
 )
 
 
-def _mT(x: Any) -> Any:  # noqa: N802 -- PyTorch's name of it
+def _mT(x: Any) -> Any:
     return transpose_row(x, dim0=-2, dim1=-1)
 
 

@@ -59,6 +59,11 @@ def _prepared(
 ) -> tuple[Tensor, bool, Windows, tuple[Ints, Ints, Ints]]:
     """The batched input, whether it was, the windows, and kernel, stride and padding; or an error about them."""
     x, has_batch = batched(input, dims, name)
+    if 0 in x._array.shape[1:]:
+        raise RuntimeError(
+            f"{name}: Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got: {list(input._array.shape)}"
+        )
     kernel = per_dimension(kernel_size, dims, "kernel_size", 1)
     steps = kernel if stride is None or stride in ([], ()) else per_dimension(stride, dims, "stride", 1)
     pads, spread = per_dimension(padding, dims, "padding", 0), per_dimension(dilation, dims, "dilation", 1)

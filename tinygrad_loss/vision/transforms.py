@@ -158,7 +158,7 @@ class Normalize:
                 f"{len(mean)} means and {len(std)} standard deviations for {x._array.shape[-3]} channels"
             )
         if self.inplace:
-            return x.sub_(wrap(mean)).div_(wrap(std))  # type: ignore[attr-defined,no-any-return]
+            return x.sub_(wrap(mean)).div_(wrap(std))  # type: ignore[no-any-return]
         return (x - wrap(mean)) / wrap(std)  # type: ignore[no-any-return]
 
     def batch(self, images: Array) -> Array:

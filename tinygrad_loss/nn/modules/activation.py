@@ -7,7 +7,7 @@ from ...tensor import Tensor
 from .. import functional as F
 from .module import Module
 
-__all__ = ["ELU", "LogSigmoid", "LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+__all__ = ["ELU", "LogSigmoid", "LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Softmax2d", "Softplus", "Tanh"]
 
 
 class ReLU(Module):
@@ -145,6 +145,23 @@ class Softmax(Module):
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
         return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of every pixel of (N, C, H, W) or (C, H, W).
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.nn.Softmax2d()(tg.zeros(1, 4, 1, 2))[0, :, 0, 0]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the function of the input."""
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D: {list(input.shape)}")
+        return activation.softmax(input, -3)
 
 
 class LogSoftmax(Module):

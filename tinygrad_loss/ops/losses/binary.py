@@ -1,4 +1,4 @@
-"""Binary cross-entropy, on probabilities and on logits."""
+"""PyTorch's functions on yes-or-no labels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import kernels
-from ...dtypes import F32, F64, Array
-from ...op import op, sample
-from ..activation import logsigmoid, sigmoid, sigmoid_grad
-from ..elementwise import clamp_row, log, log1p
+from ...dtypes import F32, F64
 from ..shape import to
+from .binary_rows import bce_logits_row, bce_row
 from .checks import (
-    F16,
     REDUCTIONS,
     check_broadcast,
     check_constant,
@@ -22,103 +18,24 @@ from .checks import (
     check_tensors,
     factors,
     legacy,
-    position,
     raise_dtypes,
     raise_sizes,
-    share,
+    warn_if_made_by,
 )
+from .reduce import single
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
 
-_TARGET = np.linspace(0.0, 1.0, 12).reshape(3, 4)
-_WEIGHT = np.linspace(0.5, 2.0, 4)
 
-
-def _times(x: Any, weight: Any) -> Any:
-    return x if weight is None else x * weight
-
-
-# --- on probabilities ---------------------------------------------------------------------------------------------
-
-
-def _bce(x: Array, t: Array, weight: Array | None, *, reduction: str) -> Array:
-    value, bad = kernels.bce(x, t, weight, reduction)
-    if bad >= 0:
-        place = position(bad, x.shape)
-        right = 0 <= x[place] <= 1
-        raise RuntimeError(
-            f"all elements of {'target' if right else 'input'} should be between 0 and 1, but "
-            f"{'target' if right else 'input'}{list(place)} is {float((t if right else x)[place]):g}. "
-            + ("" if right else "Is a Sigmoid missing? ")
-            + (
-                "Write target = target / target.max(), or the like."
-                if right
-                else "Write binary_cross_entropy(input.sigmoid(), target), or better "
-                "binary_cross_entropy_with_logits(input, target)."
-            )
-        )
-    return value
-
-
-def _bce_in_numpy(x, t, weight, reduction):  # type: ignore[no-untyped-def]
-    with np.errstate(divide="ignore"):
-        loss = -(t * np.maximum(np.log(x), -100) + (1 - t) * np.maximum(np.log1p(-x), -100))
-    loss = loss if weight is None else loss * weight
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
-
-
-def _bce_grad_in_numpy(gx, x, t, weight, reduction):  # type: ignore[no-untyped-def]
-    d = gx * (x - t) / np.maximum(x * (1 - x), 1e-12)
-    d = d if weight is None else d * weight
-    return d / x.size if reduction == "mean" else d
-
-
-def _bce_target(g: Any, x: Any, weight: Any, reduction: str) -> Any:
-    p = to(x, F64)
-    return _times(g * (clamp_row(log1p(-p), -100.0, None) - clamp_row(log(p), -100.0, None)), weight) * share(
-        x.shape, reduction
-    )
-
-
-bce_row = op(
-    "binary_cross_entropy",
-    _bce,
-    vjp=(
-        lambda g, x, t, weight, reduction: bce_grad(g, x, t, weight, reduction=reduction),
-        lambda g, x, weight, reduction: _bce_target(g, x, weight, reduction),
-        None,
-    ),
-    numpy=_bce_in_numpy,
-    domain=(0.1, 0.9),
-    samples=[sample((3, 4), (3, 4), w, reduction=r) for w in (None, _WEIGHT) for r in REDUCTIONS],
-)
-
-
-def _below(x: Any) -> Any:
-    return clamp_row(x * (1 - x), 1e-12, None)
-
-
-bce_grad: Any = op(
-    "binary_cross_entropy_grad",
-    lambda gx, x, t, weight, *, reduction: kernels.bce_grad(gx, x, t, weight, reduction),
-    vjp=(
-        lambda g, x, t, weight, reduction: bce_grad(g, x, t, weight, reduction="none") * share(x.shape, reduction),
-        lambda g, gx, x, t, weight, reduction: (
-            _times(g * gx * ((x * x - 2 * x * t + t) / _below(x) / _below(x)), weight) * share(x.shape, reduction)
-        ),
-        lambda g, gx, x, weight, reduction: _times(-g * gx / _below(x), weight) * share(x.shape, reduction),
-        None,
-    ),
-    numpy=_bce_grad_in_numpy,
-    domain=(0.1, 0.9),
-    samples=[
-        sample((3, 4) if r == "none" else (), (3, 4), (3, 4), w, reduction=r)
-        for w in (None, _WEIGHT)
-        for r in REDUCTIONS
-    ],
-    grad_name="BinaryCrossEntropyBackwardBackward0",
-)
+def _weights(name: str, dtype: Any, shape: tuple[int, ...], **weights: Tensor | None) -> list[Any]:
+    """Weights that may be applied, in the dtype to compute in."""
+    for argument, weight in weights.items():
+        if weight is not None:
+            check_tensors(name, **{argument: weight})
+            check_constant(name, **{argument: weight})
+            check_broadcast(name, argument, weight, shape)
+    return [factors(weight, dtype) for weight in weights.values()]
 
 
 def binary_cross_entropy(
@@ -129,7 +46,47 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Return -(t log x + (1 - t) log(1 - x)) times weight, averaged or summed."""
+    r"""Return the cross-entropy of labels and probabilities, -w (t log x + (1 - t) log(1 - x)).
+
+    The gradient with respect to x is w (x - t) / (x (1 - x)), divided by the number of elements for the mean.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+        Probabilities: what a Sigmoid gives. For logits there is ``binary_cross_entropy_with_logits``, which is to be
+        preferred: a float32 probability cannot tell 1 - 1e-9 from 1, so that confident answers lose their gradient.
+    target : Tensor of the same shape and dtype
+        Labels 0 and 1, or anything between.
+    weight : Tensor, optional
+        How much each element counts; broadcasts to the shape of the input. The mean still divides by the number of
+        elements.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    reduction : "mean", "sum" or "none"
+        The mean over no elements is NaN.
+
+    Notes
+    -----
+    Both logarithms are clamped at -100 and x (1 - x) at 1e-12 from below, so that loss and gradient are finite where a
+    probability is 0 or 1; the gradient of the target is that of the clamped logarithms (PyTorch's is infinite there).
+    Computed in float64 and rounded once: within 1 ULP of the formula in float32.
+
+    Raises
+    ------
+    RuntimeError
+        If an element of input or target is not between 0 and 1, NaN included; it names the first. If dtypes differ.
+    ValueError
+        If shapes differ, (N,) against (N, 1) included; it says what to write.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> p = tg.tensor([0.2, 0.6, 0.8], requires_grad=True)
+    >>> loss = tg.nn.functional.binary_cross_entropy(p, tg.tensor([0.0, 0.0, 1.0]))
+    >>> loss.backward()
+    >>> loss, p.grad
+    (tensor(0.4542, grad_fn=<BinaryCrossEntropyBackward0>), tensor([ 0.4167,  0.8333, -0.4167]))
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
     try:
@@ -138,106 +95,23 @@ def binary_cross_entropy(
         check_tensors("binary_cross_entropy", input=input, target=target)
         raise
     if (
-        x.shape != t.shape
-        or x.dtype is not t.dtype
-        or (x.dtype is not F32 and x.dtype is not F64)
-        or weight is not None
-        or reduction not in REDUCTIONS
-    ):
-        name = "binary_cross_entropy"
-        check_reduction(reduction)
-        if x.shape != t.shape:
-            raise_sizes(name, input, target)
-        check_floating(name, input)
-        if x.dtype != t.dtype:
-            raise_dtypes(name, input, target)
-        wide = F32 if x.dtype == F16 else x.dtype
-        if weight is not None:
-            check_tensors(name, weight=weight)
-            check_constant(name, weight=weight)
-            check_broadcast(name, "weight", weight, x.shape)
-            weight = factors(weight, wide)
-        return to(bce_row(to(input, wide), to(target, wide), weight, reduction=reduction), x.dtype)  # type: ignore[no-any-return]
-    return bce_row(input, target, None, reduction=reduction)  # type: ignore[no-any-return]
-
-
-# --- on logits ----------------------------------------------------------------------------------------------------
-
-
-def _bce_logits_in_numpy(x, t, weight, pos_weight, reduction):  # type: ignore[no-untyped-def]
-    own = t if pos_weight is None else t * pos_weight
-    loss = (1 - t) * np.logaddexp(0, x) + own * np.logaddexp(0, -x)
-    loss = loss if weight is None else loss * weight
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
-
-
-def _bce_logits_grad_in_numpy(gx, x, t, weight, pos_weight, reduction):  # type: ignore[no-untyped-def]
-    own = t if pos_weight is None else t * pos_weight
-    d = gx * ((1 - t) / (1 + np.exp(-x)) - own / (1 + np.exp(x)))
-    d = d if weight is None else d * weight
-    return d / x.size if reduction == "mean" else d
-
-
-def _own(t: Any, pos_weight: Any) -> Any:
-    """What stands before softplus(-x), and its slope where t is 1 and x the first argument."""
-    return t if pos_weight is None else t * pos_weight
-
-
-def _bce_logits_target(g: Any, x: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
-    z = to(x, F64)
-    slope = -z if pos_weight is None else -z + (1 - pos_weight) * logsigmoid(z)
-    return _times(g * slope, weight) * share(x.shape, reduction)
-
-
-def _bce_logits_grad_target(g: Any, gx: Any, x: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
-    slope = -1.0 if pos_weight is None else -1.0 + (1 - pos_weight) * sigmoid(-x)
-    return _times(g * gx * slope, weight) * share(x.shape, reduction)
-
-
-bce_logits_row = op(
-    "binary_cross_entropy_with_logits",
-    lambda x, t, weight, pos_weight, *, reduction: kernels.bce_logits(x, t, weight, pos_weight, reduction),
-    vjp=(
-        lambda g, x, t, weight, pos_weight, reduction: bce_logits_grad(
-            g, x, t, weight, pos_weight, reduction=reduction
-        ),
-        lambda g, x, weight, pos_weight, reduction: _bce_logits_target(g, x, weight, pos_weight, reduction),
-        None,
-        None,
-    ),
-    numpy=_bce_logits_in_numpy,
-    domain=(-3, 3),
-    samples=[
-        sample((3, 4), (3, 4), w, p, reduction=r)
-        for w, p in ((None, None), (_WEIGHT, None), (_WEIGHT[::-1], _WEIGHT))
-        for r in REDUCTIONS
-    ],
-)
-bce_logits_grad: Any = op(
-    "binary_cross_entropy_with_logits_grad",
-    lambda gx, x, t, weight, pos_weight, *, reduction: kernels.bce_logits_grad(gx, x, t, weight, pos_weight, reduction),
-    vjp=(
-        lambda g, x, t, weight, pos_weight, reduction: (
-            bce_logits_grad(g, x, t, weight, pos_weight, reduction="none") * share(x.shape, reduction)
-        ),
-        lambda g, gx, x, t, weight, pos_weight, reduction: (
-            _times(sigmoid_grad(g * gx * ((1 - t) + _own(t, pos_weight)), x), weight) * share(x.shape, reduction)
-        ),
-        lambda g, gx, x, weight, pos_weight, reduction: _bce_logits_grad_target(
-            g, gx, x, weight, pos_weight, reduction
-        ),
-        None,
-        None,
-    ),
-    numpy=_bce_logits_grad_in_numpy,
-    domain=(-3, 3),
-    samples=[
-        sample((3, 4) if r == "none" else (), (3, 4), (3, 4), w, p, reduction=r)
-        for w, p in ((None, None), (_WEIGHT, None), (_WEIGHT[::-1], _WEIGHT))
-        for r in REDUCTIONS
-    ],
-    grad_name="BinaryCrossEntropyWithLogitsBackwardBackward0",
-)
+        weight is None
+        and x.shape == t.shape
+        and x.dtype is t.dtype
+        and (x.dtype is F32 or x.dtype is F64)
+        and reduction in REDUCTIONS
+    ):  # the common case, in as few steps as may be
+        return bce_row(input, target, None, reduction=reduction)  # type: ignore[no-any-return]
+    name = "binary_cross_entropy"
+    check_reduction(reduction)
+    if x.shape != t.shape:
+        raise_sizes(name, input, target)
+    check_floating(name, input)
+    if x.dtype != t.dtype:
+        raise_dtypes(name, input, target)
+    dtype = single(x.dtype)
+    (factor,) = _weights(name, dtype, x.shape, weight=weight)
+    return to(bce_row(to(input, dtype), to(target, dtype), factor, reduction=reduction), x.dtype)  # type: ignore[no-any-return]
 
 
 def binary_cross_entropy_with_logits(
@@ -249,37 +123,79 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """Return (1 - t) softplus(x) + pos_weight t softplus(-x) times weight, averaged or summed."""
+    r"""Return the cross-entropy of labels and logits, w (p t softplus(-x) + (1 - t) softplus(x)), p the ``pos_weight``.
+
+    Sigmoid and ``binary_cross_entropy`` in one. The gradient with respect to x is w ((1 - t) s(x) - p t s(-x)) with
+    the sigmoid s, which is w (s(x) - t) without ``pos_weight``; divided by the number of elements for the mean.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+        Logits: what the last Linear gives, without a Sigmoid.
+    target : Tensor of the same shape
+        Labels 0 and 1 as floating point numbers, or anything between; the range is not checked, as in PyTorch.
+    weight : Tensor, optional
+        How much each element counts; broadcasts to the shape of the input.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    reduction : "mean", "sum" or "none"
+        The mean divides by the number of elements, also with weights; over no elements it is NaN.
+    pos_weight : Tensor, optional
+        How much the positive targets of each class count, shape (C,) for an input (N, C): above 1 for recall, below
+        for precision. Negatives / positives makes up for a rare class.
+
+    Notes
+    -----
+    softplus(x) = max(x, 0) + log1p(exp(-|x|)) neither overflows nor cancels, and both terms are computed apart. PyTorch
+    computes (1 - t) x - logsigmoid(x), whose terms cancel: in float32 it returns 0 from x = -17 down at t = 0, where
+    the loss is 4e-8, and a gradient of 0 from x = 17 up at t = 1. Computed in float64 and rounded once: value and
+    gradient are within 1 ULP in float32. A term that a target, weight or ``pos_weight`` of 0 excludes counts 0, though
+    its logit be infinite.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ; it says what to write.
+    RuntimeError
+        If the target holds integers or bools, or if a weight does not broadcast or would enlarge the loss.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([-20.0, 3.0], requires_grad=True)
+    >>> loss = tg.nn.functional.binary_cross_entropy_with_logits(x, tg.tensor([0.0, 1.0]), reduction="none")
+    >>> loss.sum().backward()
+    >>> loss, x.grad
+    (tensor([2.0612e-09, 4.8587e-02], grad_fn=<BinaryCrossEntropyWithLogitsBackward0>), tensor([ 2.0612e-09, -4.7426e-02]))
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
+    name = "binary_cross_entropy_with_logits"
     try:
         x, t = input._array, target._array
     except AttributeError:
-        check_tensors("binary_cross_entropy_with_logits", input=input, target=target)
+        check_tensors(name, input=input, target=target)
         raise
+    if input._node is not None:
+        warn_if_made_by(
+            name, input, ("sigmoid", "softmax"), "logits: it holds a Sigmoid itself", "Drop the op, or use BCELoss."
+        )
     if (
-        x.shape != t.shape
-        or x.dtype is not t.dtype
-        or (x.dtype is not F32 and x.dtype is not F64)
-        or weight is not None
-        or pos_weight is not None
-        or reduction not in REDUCTIONS
+        weight is None
+        and pos_weight is None
+        and x.shape == t.shape
+        and x.dtype is t.dtype
+        and (x.dtype is F32 or x.dtype is F64)
+        and reduction in REDUCTIONS
     ):
-        name = "binary_cross_entropy_with_logits"
-        check_reduction(reduction)
-        if x.shape != t.shape:
-            raise_sizes(name, input, target)
-        check_floating(name, input)
-        if t.dtype.kind != "f":
-            raise_dtypes(name, input, target)
-        common = np.promote_types(x.dtype, t.dtype)
-        wide = F32 if common == F16 else common
-        input, target = to(input, wide), to(target, wide)
-        for argument, value in (("weight", weight), ("pos_weight", pos_weight)):
-            if value is not None:
-                check_tensors(name, **{argument: value})
-                check_constant(name, **{argument: value})
-                check_broadcast(name, argument, value, x.shape)
-        weight, pos_weight = factors(weight, wide), factors(pos_weight, wide)
-        return to(bce_logits_row(input, target, weight, pos_weight, reduction=reduction), common)  # type: ignore[no-any-return]
-    return bce_logits_row(input, target, None, None, reduction=reduction)  # type: ignore[no-any-return]
+        return bce_logits_row(input, target, None, None, reduction=reduction)  # type: ignore[no-any-return]
+    check_reduction(reduction)
+    if x.shape != t.shape:
+        raise_sizes(name, input, target)
+    check_floating(name, input)
+    if t.dtype.kind != "f":
+        raise_dtypes(name, input, target)
+    common = np.promote_types(x.dtype, t.dtype)
+    dtype = single(common)
+    both = _weights(name, dtype, x.shape, weight=weight, pos_weight=pos_weight)
+    return to(bce_logits_row(to(input, dtype), to(target, dtype), *both, reduction=reduction), common)  # type: ignore[no-any-return]

@@ -52,6 +52,34 @@ def check_tensors(name: str, **arguments: Any) -> None:
             )
 
 
+def warn_of_positive(name: str, x: Any, rule: str) -> None:
+    """Warn if what should be log-probabilities holds positive numbers."""
+    positive = (x > 0).reshape(-1)
+    if positive.any():
+        place = position(int(np.argmax(positive)), x.shape)
+        warn(
+            f"{name}(): the loss is negative, but {rule}: the input must hold log-probabilities, which are at most 0, "
+            f"and input{list(place) or ''} is {float(x[place]):g}. Write log_softmax(input, dim), or input.log() for "
+            f"probabilities."
+        )
+
+
+# What an op gives, for losses that apply the same op once more to what they get.
+_GIVES = {
+    "softmax": "probabilities",
+    "sigmoid": "probabilities",
+    "log_softmax": "log-probabilities",
+    "logsigmoid": "log-probabilities",
+}
+
+
+def warn_if_made_by(name: str, input: TensorBase, ops: tuple[str, ...], wanted: str, instead: str) -> None:
+    """Warn where the input comes right from an op that the loss contains itself, or that gives something else."""
+    if input._node is not None and input._node.row.name in ops:
+        made = input._node.row.name
+        warn(f"{name}(): the input is the output of {made}, {_GIVES[made]}, but {name} wants {wanted}. {instead}")
+
+
 def check_floating(name: str, input: TensorBase) -> None:
     """Raise where integers stand for real numbers."""
     if input._array.dtype.kind != "f":
@@ -94,12 +122,12 @@ def raise_sizes(name: str, input: TensorBase, target: TensorBase) -> NoReturn:
     )
 
 
-def raise_dtypes(name: str, input: TensorBase, target: TensorBase) -> NoReturn:
-    """Tell that a target has another dtype than the input."""
-    x, t = dtypes.of(input._array), dtypes.of(target._array)
-    method = {"float32": "float", "float64": "double", "float16": "half"}.get(x.name, "float")
+def raise_dtypes(name: str, input: TensorBase, other: TensorBase, argument: str = "target") -> NoReturn:
+    """Tell that a target, or a weight, has another dtype than the input."""
+    x, t = dtypes.of(input._array), dtypes.of(other._array)
+    method = {"float64": "double", "float16": "half"}.get(x.name, "float")
     raise RuntimeError(
-        f"{name}(): found dtype {t} of the target but expected {x}, that of the input. Write target.{method}()."
+        f"{name}(): found dtype {t} of the {argument} but expected {x}, that of the input. Write {argument}.{method}()."
     )
 
 
@@ -109,11 +137,17 @@ def check_broadcast(name: str, argument: str, value: TensorBase, shape: Shape) -
     fits = len(given) <= len(shape) and all(
         n in (1, m) for n, m in zip(given, shape[len(shape) - len(given) :], strict=True)
     )
-    if not fits:
-        raise RuntimeError(
-            f"{name}(): {argument} of shape {list(given)} does not broadcast to the shape {list(shape)} of the loss: give "
-            f"it one number for each {'class' if len(shape) > 1 else 'element'}, shape [{shape[-1] if shape else 1}]"
-        )
+    if fits:
+        return
+    last, first = (shape[-1], shape[0]) if shape else (1, 1)
+    if argument == "pos_weight":
+        what = f"one number for each class, shape [{last}]: how much its positive targets count, such as negatives / positives"
+    else:
+        what = f"how much each element counts: shape {list(shape)}, [{last}] for classes, or [{first}, 1] for samples"
+    raise RuntimeError(
+        f"{name}(): {argument} of shape {list(given)} does not broadcast to the shape {list(shape)} of the loss. "
+        f"{argument} holds {what}."
+    )
 
 
 def factors(value: TensorBase | None, dtype: Any) -> Any:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dtypes
-from ...dtypes import F32, F64, I64
+from ...dtypes import F32, F64, I64, Array
 from ..shape import reshape, to
 from .checks import (
-    F16,
     REDUCTIONS,
     Shape,
     check_constant,
@@ -19,9 +18,14 @@ from .checks import (
     check_reduction,
     check_tensors,
     legacy,
+    position,
+    warn,
+    warn_if_made_by,
+    warn_of_positive,
 )
-from .class_numbers import class_axis, cross_entropy_row, nll_row
-from .distributions import soft_row
+from .class_rows import class_axis, cross_entropy_row, nll_row
+from .reduce import single
+from .soft_rows import soft_row
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -94,7 +98,7 @@ def _raise_sizes(name: str, x: Shape, t: Shape, expected: Shape) -> None:
 
 def _wide(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Half precision as float32, which is what kernels take."""
-    return tuple(to(t, F32) if t is not None and t._array.dtype == F16 else t for t in tensors)
+    return tuple(None if t is None else to(t, single(t._array.dtype)) for t in tensors)
 
 
 def nll_loss(
@@ -106,15 +110,76 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Return minus the log-probability of the target's class, times its weight, averaged or summed."""
+    r"""Return the negative log-likelihood of class numbers, -w_y x_y for the class y of each row x.
+
+    ``log_softmax`` followed by this is ``cross_entropy``. The gradient is -w_y at the class y and 0 elsewhere, divided
+    by the sum of the weights for the mean.
+
+    Parameters
+    ----------
+    input : Tensor of shape (N, C), (C,), or (N, C, d1, ..., dk)
+        Log-probabilities: what ``log_softmax(x, dim=1)`` gives. They are not validated, as in PyTorch.
+    target : Tensor of shape (N,), () or (N, d1, ..., dk), int64 or uint8
+        Class numbers, 0 to C - 1.
+    weight : Tensor of shape (C,), optional
+        How much each class counts.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    ignore_index : int
+        The class number whose targets do not count. It is no position.
+    reduction : "mean", "sum" or "none"
+        The mean divides by the sum of the weights of the targets that count. It is NaN where none does, with a warning.
+
+    Notes
+    -----
+    Sums are taken in float64 with compensation and rounded once.
+
+    Raises
+    ------
+    IndexError
+        If a target is out of bounds; it names the first, and its place.
+    RuntimeError
+        If the target has two dimensions for an input of two, or a dtype that numbers no classes.
+    ValueError
+        If the batch sizes differ.
+
+    Warns
+    -----
+    UserWarning
+        If the loss is negative and the input cannot be log-probabilities; it names the first positive element.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> logp = tg.log_softmax(tg.tensor([[1.0, 2.0, 3.0]]), dim=1)
+    >>> tg.nn.functional.nll_loss(logp, tg.tensor([2]))
+    tensor(0.4076)
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
-    ignore_index = _check("nll_loss", input, target, ignore_index, reduction)
-    _check_class_numbers("nll_loss", input, target, weight)
+    name = "nll_loss"
+    ignore_index = _check(name, input, target, ignore_index, reduction)
+    _check_class_numbers(name, input, target, weight)
+    warn_if_made_by(name, input, ("softmax", "sigmoid"), "log-probabilities", "Write log_softmax instead.")
     dtype = input._array.dtype
-    input, weight = _wide(input, weight)
-    out, _ = nll_row(input, to(target, I64), weight, ignore_index=ignore_index, reduction=reduction)
+    x, w = _wide(input, weight)
+    out, _ = nll_row(x, to(target, I64), w, ignore_index=ignore_index, reduction=reduction)
+    if out._array.size == 1:
+        value = float(out._array.reshape(-1)[0])
+        if value < 0:
+            warn_of_positive(name, input._array, "a probability is at most 1")
+        elif value != value and reduction == "mean":
+            _warn_of_nothing(name, target, ignore_index)
     return to(out, dtype)  # type: ignore[no-any-return]
+
+
+def _warn_of_nothing(name: str, target: Tensor, ignore_index: int) -> None:
+    t = target._array
+    if t.size and (t == ignore_index).all():
+        warn(
+            f"{name}(): all {t.size} targets are ignore_index, {ignore_index}, so the mean is that of nothing, NaN. Skip such "
+            f"batches, or write reduction='sum' and divide by max(1, (target != {ignore_index}).sum())."
+        )
 
 
 def cross_entropy(
@@ -127,7 +192,65 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Return logsumexp(x) - x[target], averaged or summed."""
+    r"""Return the cross-entropy of targets and the softmax of logits, sum over classes of q_c (logsumexp(x) - x_c).
+
+    q_c is what class c counts for: its weight w_c times its share of the target. For a class number y this is
+    w_y (logsumexp(x) - x_y), that is ``log_softmax`` followed by ``nll_loss``. The gradient with respect to x is
+    sum(q) softmax(x) - q, divided by what the reduction divides by.
+
+    Parameters
+    ----------
+    input : Tensor of shape (N, C), (C,), or (N, C, d1, ..., dk)
+        Logits: what the last Linear gives, without a Softmax. The classes are in dimension 1: for (N, T, C) write
+        ``input.transpose(1, 2)``.
+    target : Tensor
+        Class numbers 0 to C - 1, int64 or uint8, of shape (N,), () or (N, d1, ..., dk); or probabilities of the input's
+        shape, which then get a gradient too. Which of the two it is, the shape alone decides.
+    weight : Tensor of shape (C,), optional
+        How much each class counts.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    ignore_index : int
+        The class number whose targets do not count. It is no position.
+    reduction : "mean", "sum" or "none"
+        The mean divides by the sum of the weights w_y of the targets that count (NaN where none does, with a warning),
+        for probabilities by the number of rows.
+    label_smoothing : float between 0 and 1
+        e moves a share of the target to all classes alike: (1 - e) t_c + e / C. After Szegedy et al., "Rethinking the
+        Inception architecture for computer vision" (2016).
+
+    Notes
+    -----
+    With the largest logit m, logsumexp(x) is m + log1p(sum of the other exp(x_c - m)): it does not overflow, and the
+    loss of a confident, right answer keeps its digits. PyTorch rounds 1 + 4e-9 to 1 and returns 0 for the logits
+    [20, 0, 0] and class 0. Value and gradient are within 2 ULP; sums are taken in float64 and rounded once. A class of
+    share 0 counts 0, though its logit be -inf, where PyTorch gives NaN. A negative ``label_smoothing`` raises, where
+    PyTorch ignores it.
+
+    Raises
+    ------
+    IndexError
+        If a target is out of bounds; it names the first, and its place.
+    RuntimeError
+        If the target has two dimensions for an input of two; if its dtype fits neither class numbers nor
+        probabilities; if ``label_smoothing`` is not between 0 and 1.
+    ValueError
+        If the batch sizes differ.
+
+    Warns
+    -----
+    UserWarning
+        If the input comes from a Softmax, if all targets are ignored, or if probabilities do not sum to 1.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([[20.0, 0.0, 0.0]], requires_grad=True)
+    >>> loss = tg.nn.functional.cross_entropy(x, tg.tensor([0]))
+    >>> loss.backward()
+    >>> loss, x.grad
+    (tensor(4.1223e-09, grad_fn=<NllLossBackward0>), tensor([[-4.1223e-09,  2.0612e-09,  2.0612e-09]]))
+    """
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
     try:
@@ -135,6 +258,9 @@ def cross_entropy(
     except AttributeError:
         check_tensors("cross_entropy", input=input, target=target)
         raise
+    if input._node is not None:
+        instead = "Drop the Softmax, or use NLLLoss after LogSoftmax."
+        warn_if_made_by("cross_entropy", input, ("softmax", "sigmoid"), "logits: it holds a Softmax itself", instead)
     if (
         t.dtype is I64
         and t.ndim == 1
@@ -146,9 +272,12 @@ def cross_entropy(
         and ignore_index.__class__ is int
         and reduction in REDUCTIONS
     ):  # the common case, in as few steps as may be
-        return cross_entropy_row(  # type: ignore[no-any-return]
+        out, pieces = cross_entropy_row(
             input, target, None, ignore_index=ignore_index, label_smoothing=0.0, reduction=reduction
-        )[0]
+        )
+        if not pieces._array[0, -1]:
+            _warn_of_nothing("cross_entropy", target, ignore_index)
+        return out  # type: ignore[no-any-return]
     ignore_index = _check("cross_entropy", input, target, ignore_index, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -156,12 +285,15 @@ def cross_entropy(
     if x.shape == t.shape:
         return _soft(input, target, weight, ignore_index, settings)
     _check_class_numbers("cross_entropy", input, target, weight)
-    input, weight = _wide(input, weight)
-    out, _ = cross_entropy_row(input, to(target, I64), weight, ignore_index=ignore_index, **settings)
+    logits, w = _wide(input, weight)
+    out, pieces = cross_entropy_row(logits, to(target, I64), w, ignore_index=ignore_index, **settings)
+    if not pieces._array[0, -1]:
+        _warn_of_nothing("cross_entropy", target, ignore_index)
     return to(out, x.dtype)  # type: ignore[no-any-return]
 
 
 def _soft(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, settings: dict[str, Any]) -> Tensor:
+    """Cross-entropy with probabilities."""
     x, t = input._array, target._array
     if t.dtype.kind != "f":
         raise RuntimeError(
@@ -182,6 +314,23 @@ def _soft(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: in
         weight = reshape(weight, (-1,) + (1,) * (x.ndim - 2))
     given = [v for v in (input, target, weight) if v is not None]
     dtype = np.result_type(*(v._array.dtype for v in given))
-    wide = F32 if dtype == F16 else dtype
-    out, _ = soft_row(*(None if v is None else to(v, wide) for v in (input, target, weight)), **settings)
+    inside = single(dtype)
+    out, pieces = soft_row(*(None if v is None else to(v, inside) for v in (input, target, weight)), **settings)
+    if pieces._array[2].any():
+        _warn_of_sums(t, pieces._array[2])
     return to(out, dtype)  # type: ignore[no-any-return]
+
+
+def _warn_of_sums(t: Array, excess: Array) -> None:
+    row = int(np.argmax(excess != 0))
+    d = class_axis(t)
+    shape = t.shape[:d] + t.shape[d + 1 :]
+    place = [str(k) for k in position(row, shape)] if shape else []
+    if t.ndim > 2:
+        place.insert(1, ":")
+    shown = f"[{', '.join(place)}]" if place else ""
+    warn(
+        f"cross_entropy(): the probabilities of a target should sum to 1, but those of target{shown} sum to "
+        f"{1.0 + float(excess[row]):g}. Write target / target.sum({d}, keepdim=True); for several labels at once there is "
+        f"binary_cross_entropy_with_logits."
+    )

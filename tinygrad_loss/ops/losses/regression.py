@@ -1,4 +1,4 @@
-"""Distances between an input and a target of real numbers."""
+"""PyTorch's functions on targets that are real numbers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import dtypes, kernels
-from ...dtypes import F32
-from ...op import op, sample
-from ..broadcast import expand_row
+from ... import dtypes
+from ..broadcast import expand_row, sum_row
 from ..shape import to
-from .checks import F16, REDUCTIONS, advice, check_reduction, check_tensors, legacy, share, warn
+from .checks import advice, check_reduction, check_tensors, legacy, warn
+from .distance_rows import huber_row, mse_row, smooth_l1_row
+from .reduce import reduced, single, widened
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
 
 
-def _broadcast(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in their common shape, with a warning where they have not the same."""
+def same_shape(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in their common shape, with a warning where they do not have the same: that is rarely meant."""
     x, t = input._array.shape, target._array.shape
     if x == t:
         return input, target
@@ -26,55 +26,63 @@ def _broadcast(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor
         f"{name}(): Using a target size {list(t)} that is different to the input size {list(x)}. This will likely lead "
         f"to incorrect results due to broadcasting. {advice(x, t)}"
     )
+    return broadcast(name, input, target)
+
+
+def broadcast(name: str, *tensors: Tensor) -> tuple[Any, ...]:
+    """Tensors in their common shape."""
+    shapes = [t._array.shape for t in tensors]
     try:
-        shape = np.broadcast_shapes(x, t)
+        shape = np.broadcast_shapes(*shapes)
     except ValueError:
         raise RuntimeError(
-            f"{name}(): the target of size {list(t)} and the input of size {list(x)} do not broadcast. {advice(x, t)}"
+            f"{name}(): the sizes {' and '.join(str(list(s)) for s in shapes)} do not broadcast: at each dimension, "
+            f"counted from the end, they must be equal or 1. {advice(shapes[0], shapes[-1])}"
         ) from None
-    return expand_row(input, shape=shape), expand_row(target, shape=shape)
+    return tuple(t if t._array.shape == shape else expand_row(t, shape=shape) for t in tensors)
 
 
-def _mse_in_numpy(x, t, reduction):  # type: ignore[no-untyped-def]
-    loss = (x - t) ** 2
-    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
+def common(name: str, *tensors: Tensor) -> Any:
+    """The floating point dtype that tensors promote to."""
+    dtype = dtypes.result_type(*(t._array for t in tensors)).numpy
+    if dtype.kind != "f":
+        raise RuntimeError(f'"{name}" not implemented for {dtypes.numpy_of(dtype)}: write {name}(input.float(), ...)')
+    return dtype
 
 
-mse_row = op(
-    "mse_loss",
-    lambda x, t, *, reduction: kernels.mse(x, t, reduction),
-    vjp=(
-        lambda g, x, t, reduction: mse_grad(g, x, t, reduction=reduction),
-        lambda g, x, t, reduction: mse_grad(g, t, x, reduction=reduction),
-    ),
-    numpy=_mse_in_numpy,
-    domain=(-2, 2),
-    samples=[sample((3, 4), (3, 4), reduction=r) for r in REDUCTIONS],
-)
-mse_grad: Any = op(
-    "mse_loss_grad",
-    lambda gx, x, t, *, reduction: kernels.mse_grad(gx, x, t, reduction),
-    vjp=(
-        lambda g, x, t, reduction: mse_grad(g, x, t, reduction="none") * share(x.shape, reduction),
-        lambda g, gx, x_shape, reduction: g * gx * (2 * share(x_shape, reduction)),
-        lambda g, gx, x_shape, reduction: g * gx * (-2 * share(x_shape, reduction)),
-    ),
-    numpy="{gx} * 2 * ({x} - {t}) / ({x}.size if {reduction} == 'mean' else 1)",
-    domain=(-2, 2),
-    samples=[sample((3, 4) if r == "none" else (), (3, 4), (3, 4), reduction=r) for r in REDUCTIONS],
-    grad_name="MseLossBackwardBackward0",
-)
+def _checked(
+    name: str, input: Any, target: Any, weight: Any, reduction: str, size_average: bool | None, reduce: bool | None
+) -> str:
+    if size_average is not None or reduce is not None:
+        reduction = legacy(size_average, reduce)
+    check_reduction(reduction)
+    check_tensors(name, input=input, target=target)
+    if weight is not None:
+        check_tensors(name, weight=weight)
+        if weight._array.shape != input._array.shape:
+            raise ValueError(
+                f"{name}(): Weights and input must have the same size, got {list(weight._array.shape)} and "
+                f"{list(input._array.shape)}. Write weight.expand_as(input)."
+            )
+    return reduction
 
 
-def _real(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Any]:
-    """Both in the dtype to compute in, and the dtype of the loss."""
-    common = dtypes.result_type(input._array, target._array).numpy
-    if common.kind != "f":
-        raise RuntimeError(
-            f'"{name}" not implemented for {dtypes.numpy_of(common)}: write {name}(input.float(), target)'
-        )
-    wide = F32 if common == F16 else common
-    return to(input, wide), to(target, wide), common
+def _apply(name: str, row: Any, input: Tensor, target: Tensor, dtype: Any, reduction: str, **params: Any) -> Tensor:
+    x, t = same_shape(name, input, target)
+    inside = single(common(name, input, target))
+    return to(row(to(x, inside), to(t, inside), reduction=reduction, **params), dtype)  # type: ignore[no-any-return]
+
+
+def _weighted(
+    name: str, row: Any, input: Tensor, target: Tensor, weight: Tensor, reduction: str, by_weight: bool, **params: Any
+) -> Tensor:
+    dtype = common(name, input, target, weight)
+    x, t, w = widened(*same_shape(name, input, target), weight)
+    terms = row(x, t, reduction="none", **params) * w
+    if reduction == "mean" and by_weight:
+        total, whole = (sum_row(v, dim=None, keepdim=False) for v in (terms, w))
+        return reduced(total / whole, "none", dtype, "DivBackward0")  # type: ignore[no-any-return]
+    return reduced(terms, reduction, dtype, "MulBackward0")  # type: ignore[no-any-return]
 
 
 def mse_loss(
@@ -85,11 +93,211 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Return (x - t)^2, averaged or summed."""
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
-    check_reduction(reduction)
-    check_tensors("mse_loss", input=input, target=target)
-    input, target, dtype = _real("mse_loss", input, target)
-    input, target = _broadcast("mse_loss", input, target)
-    return to(mse_row(input, target, reduction=reduction), dtype)  # type: ignore[no-any-return]
+    r"""Return the squared error w (x - t)^2.
+
+    The gradient with respect to x is 2 w (x - t), divided by the number of elements for the mean, and its negative
+    with respect to t.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+    target : Tensor of the same shape
+        Another shape is broadcast, with a warning: (N,) against (N, 1) compares all with all.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    reduction : "mean", "sum" or "none"
+        The mean over no elements is NaN.
+    weight : Tensor of the input's shape, optional
+        How much each element counts. The mean divides by the sum of the weights.
+
+    Notes
+    -----
+    Computed in float64 and rounded once; a sum over many elements keeps all its digits.
+
+    Raises
+    ------
+    RuntimeError
+        If both hold integers, or sizes do not broadcast.
+    ValueError
+        If the weight has another shape than the input.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = tg.nn.functional.mse_loss(x, tg.tensor([1.0, 4.0]))
+    >>> loss.backward()
+    >>> loss, x.grad
+    (tensor(2., grad_fn=<MseLossBackward0>), tensor([ 0., -2.]))
+    """
+    reduction = _checked("mse_loss", input, target, weight, reduction, size_average, reduce)
+    if weight is not None:
+        return _weighted("mse_loss", mse_row, input, target, weight, reduction, True)
+    if (
+        input._array.dtype is target._array.dtype
+        and input._array.shape == target._array.shape
+        and input._array.dtype.char in "fd"
+    ):  # the common case, in as few steps as may be
+        return mse_row(input, target, reduction=reduction)  # type: ignore[no-any-return]
+    return _apply("mse_loss", mse_row, input, target, common("mse_loss", input, target), reduction)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    r"""Return the absolute error w |x - t|.
+
+    The gradient with respect to x is w sign(x - t), 0 where x = t, divided by the number of elements for the mean.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+    target : Tensor of the same shape
+        Another shape is broadcast, with a warning.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    reduction : "mean", "sum" or "none"
+        The mean over no elements is NaN.
+    weight : Tensor of the input's shape, optional
+        How much each element counts. The mean divides by the sum of the weights.
+
+    Notes
+    -----
+    Computed in float64 and rounded once.
+
+    Raises
+    ------
+    RuntimeError
+        If both hold integers, or sizes do not broadcast.
+    ValueError
+        If the weight has another shape than the input.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = tg.nn.functional.l1_loss(x, tg.tensor([1.0, 4.0, 2.0]), reduction="sum")
+    >>> loss.backward()
+    >>> loss, x.grad
+    (tensor(3., grad_fn=<SumBackward0>), tensor([ 0., -1.,  1.]))
+    """
+    reduction = _checked("l1_loss", input, target, weight, reduction, size_average, reduce)
+    _no_bools("l1_loss", input, target)
+    if weight is not None:
+        return _weighted("l1_loss", smooth_l1_row, input, target, weight, reduction, True, beta=0.0)
+    return _apply("l1_loss", smooth_l1_row, input, target, common("l1_loss", input, target), reduction, beta=0.0)
+
+
+def _no_bools(name: str, input: Tensor, target: Tensor) -> None:
+    if input._array.dtype.kind == "b" or target._array.dtype.kind == "b":
+        raise RuntimeError(
+            f"{name}(): Subtraction, the `-` operator, with a bool tensor is not supported: write .float()"
+        )
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    r"""Return the absolute error, rounded off to a parabola near 0: d^2 / (2 beta) if d = |x - t| < beta, else d - beta / 2.
+
+    The gradient with respect to x is (x - t) / beta, at most 1 in size, divided by the number of elements for the mean:
+    outliers do not pull harder than a distance of beta does.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+    target : Tensor of the same shape
+        Another shape is broadcast, with a warning.
+    size_average, reduce : bool, optional
+        Deprecated, as in PyTorch: use ``reduction``.
+    reduction : "mean", "sum" or "none"
+        The mean over no elements is NaN.
+    beta : float
+        Where the parabola ends and the line begins; 0 gives ``l1_loss``.
+
+    Notes
+    -----
+    Computed in float64 and rounded once. ``huber_loss`` with delta = beta is beta times as large.
+
+    Raises
+    ------
+    RuntimeError
+        If beta is negative, both hold integers, or sizes do not broadcast.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([0.5, 4.0], requires_grad=True)
+    >>> loss = tg.nn.functional.smooth_l1_loss(x, tg.zeros(2), reduction="none")
+    >>> loss.sum().backward()
+    >>> loss, x.grad
+    (tensor([0.1250, 3.5000], grad_fn=<SmoothL1LossBackward0>), tensor([0.5000, 1.0000]))
+    """
+    reduction = _checked("smooth_l1_loss", input, target, None, reduction, size_average, reduce)
+    if not beta >= 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: got {beta}; 0 gives l1_loss")
+    dtype = common("smooth_l1_loss", input, target)
+    return _apply("smooth_l1_loss", smooth_l1_row, input, target, dtype, reduction, beta=float(beta))
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    r"""Return the squared error halved, continued as a line: w d^2 / 2 if d = |x - t| < delta, else w delta (d - delta / 2).
+
+    The gradient with respect to x is w (x - t), at most w delta in size, divided by the number of elements for the mean.
+
+    Parameters
+    ----------
+    input : Tensor of any shape
+    target : Tensor of the same shape
+        Another shape is broadcast, with a warning.
+    reduction : "mean", "sum" or "none"
+        The mean over no elements is NaN.
+    delta : float
+        Where the parabola ends and the line begins; infinity gives half of ``mse_loss``.
+    weight : Tensor of the input's shape, optional
+        How much each element counts. The mean divides by the number of elements.
+
+    Notes
+    -----
+    Computed in float64 and rounded once. After P. J. Huber, "Robust Estimation of a Location Parameter" (1964). The
+    result has the dtype of the input, or of the promoted weight where there is one, as in PyTorch.
+
+    Raises
+    ------
+    RuntimeError
+        If delta is not positive, the input holds integers, or sizes do not broadcast.
+    ValueError
+        If the weight has another shape than the input.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> x = tg.tensor([0.5, 4.0], requires_grad=True)
+    >>> loss = tg.nn.functional.huber_loss(x, tg.zeros(2), reduction="none", delta=2.0)
+    >>> loss.sum().backward()
+    >>> loss, x.grad
+    (tensor([0.1250, 6.0000], grad_fn=<HuberLossBackward0>), tensor([0.5000, 2.0000]))
+    """
+    reduction = _checked("huber_loss", input, target, weight, reduction, None, None)
+    if not delta > 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta: got {delta}")
+    dtype = common("huber_loss", input)
+    if weight is not None:
+        return _weighted("huber_loss", huber_row, input, target, weight, reduction, False, delta=float(delta))
+    return _apply("huber_loss", huber_row, input, target, dtype, reduction, delta=float(delta))

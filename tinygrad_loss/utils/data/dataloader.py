@@ -6,7 +6,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...random import Generator
 from .collate import default_collate, default_convert
@@ -22,6 +22,9 @@ from .sampler import (
     size_of,
 )
 from .worker import get_worker_info
+
+if TYPE_CHECKING:
+    from .parallel import ParallelIterator
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
@@ -163,6 +166,7 @@ class DataLoader(Generic[T_co]):
         self.collate_fn = collate_fn or (default_collate if self._batched else default_convert)
         self._promised: int | None = None  # what len() said of an iterable data set
         self._fetch: MapFetch | None = None  # of the last epoch: to look through a list for each would take long
+        self._iterator: ParallelIterator | None = None  # of persistent workers
         self._initialized = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -173,7 +177,7 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_fetch": None}
+        return {**vars(self), "_fetch": None, "_iterator": None}
 
     def _fetcher(self) -> Fetch:
         """How this process makes the batches of an epoch."""
@@ -192,7 +196,16 @@ class DataLoader(Generic[T_co]):
     def __iter__(self) -> Iterator[Any]:
         if self.num_workers == 0:
             return LoaderIterator(self) if not self._iterable else _counted(self, LoaderIterator(self))
-        raise NotImplementedError("worker processes follow: pass num_workers=0")
+        from .parallel import ParallelIterator
+
+        if not self.persistent_workers:
+            iterator = ParallelIterator(self)
+        elif self._iterator is None or self._iterator.closed:
+            iterator = self._iterator = ParallelIterator(self)
+        else:
+            iterator = self._iterator
+            iterator.restart(self)
+        return iterator if not self._iterable else _counted(self, iterator)
 
     def __len__(self) -> int:
         if not self._iterable:

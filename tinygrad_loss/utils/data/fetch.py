@@ -21,7 +21,7 @@ def fetcher(dataset: Any, batched: bool, collate_fn: Callable[[Any], Any], drop_
     if isinstance(dataset, IterableDataset):
         return _from_iterable(dataset, batched, collate_fn, drop_last)
     if not batched:
-        return lambda index: collate_fn(_asked(lambda: dataset[index]))
+        return lambda index: _asked(lambda: collate_fn(dataset[index]))
     return MapFetch(dataset, collate_fn)
 
 
@@ -44,7 +44,7 @@ class MapFetch:
             if batch is not None:
                 return batch
             self.missed = True
-        return self.collate_fn(_asked(lambda: self._samples(indices)))
+        return _asked(lambda: self.collate_fn(self._samples(indices)))
 
     def _samples(self, indices: Any) -> Any:
         asked = indices.tolist() if isinstance(indices, np.ndarray) else indices
@@ -52,12 +52,12 @@ class MapFetch:
         return together(asked) if together else [self.dataset[i] for i in asked]
 
 
-def _asked(samples: Callable[[], Any]) -> Any:
-    """What a data set answers. Its StopIteration must not pass for the end of the epoch."""
+def _asked(batch: Callable[[], Any]) -> Any:
+    """What user code returns. Its StopIteration must not pass for the end of the epoch."""
     try:
-        return samples()
+        return batch()
     except StopIteration as error:
-        raise RuntimeError("the data set raised StopIteration instead of returning a sample") from error
+        raise RuntimeError("the data set or collate_fn raised StopIteration instead of returning") from error
 
 
 def _from_iterable(dataset: Any, batched: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> Fetch:
@@ -66,10 +66,11 @@ def _from_iterable(dataset: Any, batched: bool, collate_fn: Callable[[Any], Any]
     def fetch(indices: Any) -> Any:
         """Raises StopIteration at the end; of the indices only their number counts."""
         if not batched:
-            return collate_fn(next(iterator))
+            sample = next(iterator)
+            return _asked(lambda: collate_fn(sample))
         samples = list(itertools.islice(iterator, len(indices)))
         if not samples or (drop_last and len(samples) < len(indices)):
             raise StopIteration
-        return collate_fn(samples)
+        return _asked(lambda: collate_fn(samples))
 
     return fetch

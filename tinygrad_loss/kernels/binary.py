@@ -1,4 +1,4 @@
-"""Losses of single elements as scalar functions, and the kernels made of them; see `pointwise`."""
+"""Binary cross-entropy, on probabilities and on logits, as scalar functions and kernels made of them."""
 
 import numpy as np
 
@@ -6,10 +6,9 @@ from . import scalar
 from .jit import Array, inline, jit
 from .pointwise import first_outside, full, gradient, slopes, total, value
 
-__all__ = ["bce", "bce_grad", "bce_logits", "bce_logits_grad", "mse", "mse_grad"]
+__all__ = ["bce", "bce_grad", "bce_logits", "bce_logits_grad"]
 
 ONE = np.ones(1)
-NO_WEIGHT = np.empty(0)
 
 
 # --- binary cross-entropy on probabilities ------------------------------------------------------------------------
@@ -108,39 +107,3 @@ def bce_logits_grad(
 ) -> Array:
     """g ((1 - t) s(x) - pos_weight t s(-x)), times weight."""
     return gradient(_bce_logits_grad, g, x, t, reduction, _positive(pos_weight, x), full(weight, x))
-
-
-# --- squared error ------------------------------------------------------------------------------------------------
-
-
-@inline
-def square(x: float, t: float, _: float) -> float:
-    """(x - t)**2."""
-    d = np.float64(x) - t
-    return d * d
-
-
-@inline
-def square_slope(x: float, t: float, _: float) -> float:
-    """2 (x - t)."""
-    return 2.0 * (np.float64(x) - t)
-
-
-@jit
-def _mse(x: Array, t: Array, out: Array) -> float:
-    return total(square, x, t, ONE, NO_WEIGHT, out)
-
-
-@jit
-def _mse_grad(g: Array, factor: float, x: Array, t: Array, out: Array) -> None:
-    slopes(square_slope, g, factor, x, t, ONE, NO_WEIGHT, out)
-
-
-def mse(x: Array, t: Array, reduction: str) -> Array:
-    """(x - t)**2."""
-    return value(_mse, x, t, reduction)[0]
-
-
-def mse_grad(g: Array, x: Array, t: Array, reduction: str) -> Array:
-    """2 g (x - t)."""
-    return gradient(_mse_grad, g, x, t, reduction)
