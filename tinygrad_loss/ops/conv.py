@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
@@ -96,20 +97,33 @@ def _convolution(
 ) -> Tensor:
     x, has_batch = batched(input, dims, f"conv{dims}d")
     _checked(x, weight, bias, dims, groups, transposed=False)
-    kernel = weight._array.shape[2:]
+    shape, kernel = x._array.shape, weight._array.shape[2:]
+    stride, pads, dilation = _fitted(shape, kernel, *map(hashable, (stride, padding, dilation)))
+    y = in_single(conv_row, x, weight, bias, stride=stride, padding=pads, dilation=dilation, groups=groups)
+    return y if has_batch else reshape(y, y._array.shape[1:])
+
+
+def hashable(value: Any) -> Any:
+    """A parameter as it can be looked up: what is checked once for a shape need not be checked for every batch."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+@functools.lru_cache(512, typed=True)  # typed: True is no 1
+def _fitted(shape: Ints, kernel: Ints, stride: Any, padding: Any, dilation: Any) -> tuple[Ints, Pairs, Ints]:
+    """Stride, padding and dilation for each dimension, if a kernel of this size fits an input of this shape."""
+    dims = len(kernel)
     stride, dilation = per_dimension(stride, dims, "stride", 1), per_dimension(dilation, dims, "dilation", 1)
     pads = _pads(padding, kernel, stride, dilation)
-    padded = [n + sum(p) for n, p in zip(x._array.shape[2:], pads, strict=True)]
+    padded = [n + sum(p) for n, p in zip(shape[2:], pads, strict=True)]
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     if any(n < r for n, r in zip(padded, reach, strict=True)) or 0 in kernel:
         raise RuntimeError(
             f"Calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel size: "
             f"({' x '.join(map(str, reach))}). Kernel size can't be greater than actual input size: the input has "
-            f"shape {list(input._array.shape)}. Write a smaller kernel_size, or a padding that adds "
+            f"shape {list(shape)}. Write a smaller kernel_size, or a padding that adds "
             f"{max(r - n for n, r in zip(padded, reach, strict=True))}."
         )
-    y = in_single(conv_row, x, weight, bias, stride=stride, padding=pads, dilation=dilation, groups=groups)
-    return y if has_batch else reshape(y, y._array.shape[1:])
+    return stride, pads, dilation
 
 
 def in_single(row: Any, *operands: Any, **params: Any) -> Tensor:

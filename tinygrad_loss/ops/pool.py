@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
 from ..op import TensorBase
-from .conv import batched, in_single, per_dimension
+from .conv import batched, hashable, in_single, per_dimension
 from .pool_rows import Windows, avg_pool_row, max_pool_indices, max_pool_row
 from .shape import reshape, to
 
@@ -22,7 +22,6 @@ __all__ = [
 Ints = tuple[int, ...]
 
 
-@functools.lru_cache(512)
 def _outputs(size: int, kernel: int, stride: int, pad: int, dilation: int, ceil_mode: bool) -> int:
     """How many windows fit one dimension."""
     room = size + 2 * pad - dilation * (kernel - 1) - 1
@@ -31,7 +30,6 @@ def _outputs(size: int, kernel: int, stride: int, pad: int, dilation: int, ceil_
     return count - 1 if ceil_mode and (count - 1) * stride >= size + pad else count
 
 
-@functools.lru_cache(512)
 def _fixed(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool) -> Windows:
     """The windows of a kernel that moves by a stride, less what lies in the padding."""
     found = []
@@ -59,10 +57,20 @@ def _prepared(
 ) -> tuple[Tensor, bool, Windows, tuple[Ints, Ints, Ints]]:
     """The batched input, whether it was, the windows, and kernel, stride and padding; or an error about them."""
     x, has_batch = batched(input, dims, name)
-    if 0 in x._array.shape[1:]:
+    parameters = map(hashable, (kernel_size, stride, padding, dilation))
+    return x, has_batch, *_fitted(x._array.shape, *parameters, bool(ceil_mode), name)
+
+
+@functools.lru_cache(512, typed=True)  # typed: True is no 1
+def _fitted(
+    shape: Ints, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str
+) -> tuple[Windows, tuple[Ints, Ints, Ints]]:
+    """The windows of a kernel on inputs of this shape, and kernel, stride and padding for each dimension."""
+    dims, size = len(shape) - 2, shape[2:]
+    if 0 in shape[1:]:
         raise RuntimeError(
             f"{name}: Expected {dims + 1}D or {dims + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
-            f"but got: {list(input._array.shape)}"
+            f"but got: {list(shape)}"
         )
     kernel = per_dimension(kernel_size, dims, "kernel_size", 1)
     steps = kernel if stride is None or stride in ([], ()) else per_dimension(stride, dims, "stride", 1)
@@ -73,17 +81,16 @@ def _prepared(
                 f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
                 f"dilation={d}"
             )
-    size = x._array.shape[2:]
     outer = [
         _outputs(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, steps, pads, spread, strict=True)
     ]
     if min(outer) < 1:
-        given, made = ("x".join(map(str, (x._array.shape[1], *ns))) for ns in (size, outer))
+        given, made = ("x".join(map(str, (shape[1], *ns))) for ns in (size, outer))
         raise RuntimeError(
             f"Given input size: ({given}). Calculated output size: ({made}). Output size is too small: the kernel of "
-            f"size {kernel} does not fit the input of shape {list(input._array.shape)}. Write a smaller kernel_size."
+            f"size {kernel} does not fit the input of shape {list(shape)}. Write a smaller kernel_size."
         )
-    return x, has_batch, _fixed(size, kernel, steps, pads, spread, bool(ceil_mode)), (kernel, steps, pads)
+    return _fixed(size, kernel, steps, pads, spread, ceil_mode), (kernel, steps, pads)
 
 
 def _unbatched(y: Any, has_batch: bool) -> Any:
