@@ -172,7 +172,7 @@ def margin_ranking_loss(
     >>> loss = tg.nn.functional.margin_ranking_loss(a, b, tg.ones(2), reduction="none")
     >>> loss.sum().backward()
     >>> loss, a.grad
-    (tensor([0., 1.], grad_fn=<ClampMinBackward0>), tensor([ 0., -1.]))
+    (tensor([0., 1.], grad_fn=<ClampMinBackward0>), tensor([-0., -1.]))
     """
     if size_average is not None or reduce is not None:
         reduction = legacy(size_average, reduce)
