@@ -37,6 +37,7 @@ ROOMS = [
     "optim",
     "utils",
     "vision",
+    "func",
     "testing",
     "verify",
     "__init__",

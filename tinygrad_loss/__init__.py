@@ -4,7 +4,7 @@
 from .tensor import Size, Tensor  # isort: skip
 from .tape import tape  # isort: skip
 
-from . import autograd, dtypes, linalg, nn, ops, optim, testing, utils, vision
+from . import autograd, dtypes, func, linalg, nn, ops, optim, testing, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -42,6 +42,7 @@ from .ops.create import *
 from .ops.elementwise import *
 from .ops.extrema import *
 from .ops.linalg import matmul
+from .ops.products import addmm, baddbmm, bmm, dot, einsum, inner, mm, mv, outer, tensordot
 from .ops.rearrange import *
 from .ops.rectifiers import erf
 from .ops.reduce import *
@@ -90,6 +91,7 @@ __all__ = [
     "add",
     "addcdiv",
     "addcmul",
+    "addmm",
     "all",
     "allclose",
     "amax",
@@ -110,6 +112,7 @@ __all__ = [
     "atan2",
     "atanh",
     "autograd",
+    "baddbmm",
     "bincount",
     "bitwise_and",
     "bitwise_left_shift",
@@ -117,6 +120,7 @@ __all__ = [
     "bitwise_or",
     "bitwise_right_shift",
     "bitwise_xor",
+    "bmm",
     "bool",
     "broadcast_to",
     "can_cast",
@@ -139,9 +143,11 @@ __all__ = [
     "diagonal",
     "div",
     "divide",
+    "dot",
     "double",
     "dtype",
     "dtypes",
+    "einsum",
     "empty",
     "empty_like",
     "enable_grad",
@@ -184,6 +190,7 @@ __all__ = [
     "index_select",
     "inference_mode",
     "initial_seed",
+    "inner",
     "int",
     "int8",
     "int16",
@@ -227,9 +234,11 @@ __all__ = [
     "meshgrid",
     "min",
     "minimum",
+    "mm",
     "movedim",
     "mul",
     "multiply",
+    "mv",
     "nan_to_num",
     "narrow",
     "ne",
@@ -245,6 +254,7 @@ __all__ = [
     "ones_like",
     "ops",
     "optim",
+    "outer",
     "permute",
     "positive",
     "pow",
@@ -303,6 +313,7 @@ __all__ = [
     "tanh",
     "tape",
     "tensor",
+    "tensordot",
     "testing",
     "tile",
     "topk",

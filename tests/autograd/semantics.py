@@ -1406,3 +1406,249 @@ def function_once_differentiable_twice(torch):
     y = apply(x)
     (g,) = torch.autograd.grad(y * y, x, create_graph=True)
     g.backward()
+
+
+# --- functions of functions -----------------------------------------------------------------------------------------
+
+
+def double(torch, *values, tracked=False):
+    return torch.tensor(list(values), dtype=torch.float64, requires_grad=tracked)
+
+
+def two(x, y):
+    return x.exp() * y, (x * y).sum()
+
+
+@case
+def jacobian_of_one(torch):
+    x = double(torch, 0.5, 2.0)
+    return torch.autograd.functional.jacobian(lambda x: (x.exp() * x[0]).reshape(2, 1), x), x.requires_grad
+
+
+@case
+def jacobian_of_several(torch):
+    return torch.autograd.functional.jacobian(two, (double(torch, 0.5, 2.0), double(torch, 3.0, 1.0)))
+
+
+@case
+def jacobian_of_an_input_that_is_not_used(torch):
+    return torch.autograd.functional.jacobian(lambda x, y: x * 2, (double(torch, 0.5), double(torch, 3.0, 1.0)))
+
+
+@case
+def jacobian_strict(torch):
+    torch.autograd.functional.jacobian(lambda x, y: x * 2, (double(torch, 0.5), double(torch, 3.0)), strict=True)
+
+
+@case
+def jacobian_strict_of_a_constant(torch):
+    torch.autograd.functional.jacobian(lambda x: torch.ones(2), double(torch, 0.5), strict=True)
+
+
+@case
+def jacobian_of_a_constant(torch):
+    return torch.autograd.functional.jacobian(lambda x: torch.ones(2, dtype=torch.float64), double(torch, 0.5))
+
+
+@case
+def jacobian_on_the_tape(torch):
+    x = double(torch, 0.5, 2.0, tracked=True)
+    j = torch.autograd.functional.jacobian(lambda x: x**3, x, create_graph=True)
+    return j, torch.autograd.grad(j.sum(), x)
+
+
+@case
+def jacobian_off_the_tape(torch):
+    x = double(torch, 0.5, 2.0, tracked=True)
+    with torch.no_grad():
+        return torch.autograd.functional.jacobian(lambda x: x**3, x)
+
+
+@case
+def jacobian_of_a_number(torch):
+    torch.autograd.functional.jacobian(lambda x: x, 3.0)
+
+
+@case
+def hessian_of_one(torch):
+    return torch.autograd.functional.hessian(lambda x: (x**3).sum() * x[0], double(torch, 0.5, 2.0))
+
+
+@case
+def hessian_of_several(torch):
+    return torch.autograd.functional.hessian(lambda x, y: (x.exp() * y).sum(), (double(torch, 0.5), double(torch, 3.0)))
+
+
+@case
+def hessian_of_what_is_linear(torch):
+    return torch.autograd.functional.hessian(lambda x: x.sum(), double(torch, 0.5, 2.0))
+
+
+@case
+def hessian_of_many_outputs(torch):
+    torch.autograd.functional.hessian(lambda x: x, double(torch, 0.5, 2.0))
+
+
+@case
+def hessian_on_the_tape(torch):
+    x = double(torch, 0.5, 2.0, tracked=True)
+    h = torch.autograd.functional.hessian(lambda x: (x**4).sum(), x, create_graph=True)
+    return h, torch.autograd.grad(h.sum(), x)
+
+
+@case
+def products_with_vectors(torch):
+    F, x = torch.autograd.functional, double(torch, 0.5, 2.0)
+    v = double(torch, 1.0, -3.0)
+
+    def f(x):
+        return (x**3).sum() * x[1]
+
+    return F.vjp(lambda x: x**2, x, v), F.jvp(lambda x: x**2, x, v), F.vhp(f, x, v), F.hvp(f, x, v)
+
+
+@case
+def products_with_vectors_of_several(torch):
+    F, xs = torch.autograd.functional, (double(torch, 0.5, 2.0), double(torch, 3.0, 1.0))
+    vs = double(torch, 1.0, -3.0), double(torch, 2.0, 5.0)
+    u = double(torch, 1.0, 2.0), torch.tensor(3.0, dtype=torch.float64)
+
+    def f(x, y):
+        return (x**3 * y * y).sum()
+
+    return F.vjp(two, xs, u), F.jvp(two, xs, vs), F.vhp(f, xs, vs), F.hvp(f, xs, vs)
+
+
+@case
+def products_without_a_vector(torch):
+    F, x = torch.autograd.functional, double(torch, 0.5)
+    return F.vjp(lambda x: x**3, x), F.jvp(lambda x: x**3, x), F.vhp(lambda x: x**3, x), F.hvp(lambda x: x**3, x)
+
+
+@case
+def a_product_needs_a_vector(torch):
+    torch.autograd.functional.vjp(lambda x: x * 2, double(torch, 0.5, 2.0))
+
+
+@case
+def a_vector_of_another_shape(torch):
+    torch.autograd.functional.jvp(lambda x: x * 2, double(torch, 0.5, 2.0), double(torch, 1.0))
+
+
+@case
+def products_on_the_tape(torch):
+    F, x = torch.autograd.functional, double(torch, 0.5, 2.0, tracked=True)
+    v = double(torch, 1.0, -3.0, tracked=True)
+    y, p = F.vjp(lambda x: x**3, x, v, create_graph=True)
+    z, q = F.jvp(lambda x: x**3, x, v, create_graph=True)
+    return y, z, torch.autograd.grad(p.sum(), (x, v)), torch.autograd.grad(q.sum(), (x, v))
+
+
+@case
+def func_grad(torch):
+    x = double(torch, 0.5, 2.0)
+    f = torch.func.grad(lambda x, k: (x**k).sum())
+    return f(x, 3), torch.func.grad(lambda a, b: (a * b).sum(), argnums=(0, 1))(x, x * 2), x.requires_grad
+
+
+@case
+def func_grad_nested(torch):
+    x = torch.tensor(0.5, dtype=torch.float64)
+    g, orders = torch.sin, []
+    for _ in range(4):
+        g = torch.func.grad(g)
+        orders.append(g(x))
+    return orders
+
+
+@case
+def func_grad_with_aux(torch):
+    x = double(torch, 0.5, 2.0)
+    return torch.func.grad(lambda x: ((x * x).sum(), x * 3), has_aux=True)(x), torch.func.grad_and_value(
+        lambda x: ((x * x).sum(), x * 3), has_aux=True
+    )(x)
+
+
+@case
+def func_grad_of_structures(torch):
+    parameters = {"w": double(torch, 0.5, 2.0), "more": [double(torch, 3.0)]}
+    return list(torch.func.grad(lambda p: (p["w"] * p["more"][0]).sum())(parameters).values())
+
+
+@case
+def func_grad_leads_out(torch):
+    x, w = double(torch, 0.5, 2.0, tracked=True), double(torch, 3.0, 4.0, tracked=True)
+    g = torch.func.grad(lambda x: (x**3 * w).sum())(x)
+    h = torch.func.grad(lambda x: (x * 2 * w).sum())(double(torch, 1.0, 1.0))
+    return g, h, torch.autograd.grad(g.sum(), (x, w)), torch.autograd.grad(h.sum(), w)
+
+
+@case
+def func_grad_inside_no_grad(torch):
+    with torch.no_grad():
+        return torch.func.grad(lambda x: (x**3).sum())(double(torch, 0.5, 2.0, tracked=True))
+
+
+@case
+def func_grad_of_many(torch):
+    torch.func.grad(lambda x: x)(double(torch, 0.5, 2.0))
+
+
+@case
+def func_grad_of_an_unused_argument(torch):
+    return torch.func.grad(lambda x, y: (y * y).sum())(double(torch, 0.5), double(torch, 1.0))
+
+
+@case
+def func_vjp(torch):
+    value, pull = torch.func.vjp(two, double(torch, 0.5, 2.0), double(torch, 3.0, 1.0))
+    u = double(torch, 1.0, 2.0), torch.tensor(3.0, dtype=torch.float64)
+    return value, pull(u), pull(u)
+
+
+@case
+def func_jvp(torch):
+    x, v = double(torch, 0.5, 2.0), double(torch, 1.0, -3.0)
+    return torch.func.jvp(lambda x: (x**3, x.sum()), (x,), (v,))
+
+
+@case
+def func_jacobians(torch):
+    x, y = double(torch, 0.5, 2.0), double(torch, 3.0, 1.0)
+    return (
+        torch.func.jacrev(two)(x, y),
+        torch.func.jacrev(two, argnums=(0, 1))(x, y),
+        torch.func.jacfwd(lambda x: x**2)(x),
+        torch.func.hessian(lambda x: (x**3).sum() * x[0])(x),
+    )
+
+
+@case
+def func_vmap(torch):
+    x = double(torch, 0.5, 2.0, 3.0, 4.0).reshape(2, 2)
+    per_sample = torch.func.vmap(torch.func.grad(lambda w, x: (w * x).sum() ** 2), in_dims=(None, 0))
+    return (
+        per_sample(double(torch, 1.0, 2.0), x),
+        torch.func.vmap(lambda a, b: (a * b, a.sum()), in_dims=(0, 1), out_dims=(1, 0))(x, x),
+        torch.func.vmap(lambda d: d["a"] * 2, in_dims=({"a": 1},))({"a": x}),
+    )
+
+
+@case
+def func_vmap_of_different_sizes(torch):
+    torch.func.vmap(lambda a, b: a * b)(double(torch, 1.0), double(torch, 1.0, 2.0))
+
+
+@case
+def func_functional_call(torch):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+    parameters = {name: torch.ones_like(p.detach()) * 0.5 for name, p in model.named_parameters()}
+    x = torch.tensor([[1.0, 2.0]])
+
+    def loss(parameters):
+        return torch.func.functional_call(model, parameters, (x,)).sum()
+
+    before = [p.detach().clone() for p in model.parameters()]
+    grads = torch.func.grad(loss)(parameters)
+    unchanged = all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    return list(grads.values()), unchanged, all(p.grad is None for p in model.parameters())

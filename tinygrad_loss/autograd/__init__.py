@@ -1,7 +1,7 @@
 """Differentiation: the backward walk and what steers it."""
 
 from ..op import RemovableHandle
-from . import function, graph
+from . import function, functional, graph
 from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .backward import backward, grad
 from .function import Function
@@ -30,6 +30,7 @@ __all__ = [
     "enable_grad",
     "finite_difference",
     "function",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
