@@ -19,14 +19,8 @@ from ..ops.losses.classification import cross_entropy, nll_loss
 from ..ops.losses.ctc import ctc_loss
 from ..ops.losses.distributions import gaussian_nll_loss, kl_div, poisson_nll_loss
 from ..ops.losses.embedding import cosine_embedding_loss, triplet_margin_loss, triplet_margin_with_distance_loss
-from ..ops.losses.margin import (
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    multi_margin_loss,
-    multilabel_margin_loss,
-    multilabel_soft_margin_loss,
-    soft_margin_loss,
-)
+from ..ops.losses.margin import hinge_embedding_loss, margin_ranking_loss, soft_margin_loss
+from ..ops.losses.multi_margin import multi_margin_loss, multilabel_margin_loss, multilabel_soft_margin_loss
 from ..ops.losses.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from ..ops.norm import group_norm, layer_norm, rms_norm
 from ..ops.pad import pad
@@ -42,6 +36,7 @@ from ..ops.pool import (
     max_pool1d,
     max_pool2d,
 )
+from ..ops.products import scaled_dot_product_attention
 from ..ops.rectifiers import (
     celu,
     gelu,
@@ -138,6 +133,7 @@ __all__ = [
     "relu6",
     "relu_",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
