@@ -23,6 +23,7 @@ from .ops import (
     index,
     inplace,
     linalg,
+    products,
     rearrange,
     rectifiers,
     reduce,
@@ -588,6 +589,8 @@ class Tensor(InPlaceMethods):
     argmax, argmin, median = extrema.argmax, extrema.argmin, extrema.median
     var, std, norm = statistics.var, statistics.std, statistics.norm
     matmul = linalg.matmul
+    mm, bmm, mv, dot, inner = products.mm, products.bmm, products.mv, products.dot, products.inner
+    outer, addmm, baddbmm = products.outer, products.addmm, products.baddbmm
 
     # --- shape and dtype ----------------------------------------------------------------------------------------
 
