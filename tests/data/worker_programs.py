@@ -1,6 +1,7 @@
 """Programs that tests start as processes of their own: ``python worker_programs.py NAME``."""
 
 import multiprocessing
+import signal
 import sys
 import time
 import warnings
@@ -81,6 +82,7 @@ def unguarded():
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job would ignore
     globals()[sys.argv[1]]()
 elif sys.argv[1] == "unguarded":
     unguarded()

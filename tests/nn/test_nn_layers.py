@@ -189,5 +189,5 @@ def test_live_parity(layer, dtype):
             assert known is None or not known.any()
             continue
         assert ours_value.dtype == theirs_value.dtype
-        tolerance = 3e-5 if dtype == "float32" else 1e-11
+        tolerance = 3e-5 if dtype == "float32" else 1e-7 if layer.rough else 1e-11
         np.testing.assert_allclose(ours_value, theirs_value, rtol=tolerance, atol=tolerance)

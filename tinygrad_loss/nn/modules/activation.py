@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ops import activation
+from ...ops.activation import logsigmoid, relu, sigmoid, softmax, tanh
 from ...tensor import Tensor
 from .. import functional as F
 from .module import Module
@@ -26,7 +26,7 @@ class ReLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the rectified input."""
-        return (F.relu_ if self.inplace else activation.relu)(input)  # type: ignore[no-any-return]
+        return (F.relu_ if self.inplace else relu)(input)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
@@ -66,9 +66,7 @@ class Sigmoid(Module):
     tensor([0.5000, 0.8808])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the function of the input."""
-        return activation.sigmoid(input)  # type: ignore[no-any-return]
+    forward = staticmethod(sigmoid)  # the op itself: one frame less on every call
 
 
 class LogSigmoid(Module):
@@ -81,9 +79,7 @@ class LogSigmoid(Module):
     tensor([-1.0000e+02, -2.0612e-09])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the function of the input."""
-        return activation.logsigmoid(input)  # type: ignore[no-any-return]
+    forward = staticmethod(logsigmoid)
 
 
 class Tanh(Module):
@@ -96,9 +92,7 @@ class Tanh(Module):
     tensor([0.0000, 0.7616])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the function of the input."""
-        return activation.tanh(input)  # type: ignore[no-any-return]
+    forward = staticmethod(tanh)
 
 
 class Softplus(Module):
@@ -161,7 +155,7 @@ class Softmax2d(Module):
         """Return the function of the input."""
         if input.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D: {list(input.shape)}")
-        return activation.softmax(input, -3)
+        return softmax(input, -3)
 
 
 class LogSoftmax(Module):

@@ -110,7 +110,7 @@ class Sequential(_List):
         attributes = self.__dict__
         for name in attributes["_module_names"]:
             module = attributes[name]
-            input = module.forward(input) if module._hooks is None and module._direct else module(input)
+            input = module.forward(input) if module._direct else module(input)
         return input
 
     def __getitem__(self, index: Any) -> Any:

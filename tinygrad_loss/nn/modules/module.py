@@ -77,7 +77,7 @@ class Module:
     forward: Callable[..., Any] = _missing_forward
     _version = 1  # of the layout of its state_dict
     _hooks: Hooks | None = None
-    _direct = True  # calling it is calling forward, as long as there are no hooks
+    _direct = True  # calling it is calling forward: it has no hooks and does not override __call__
     _parameter_names: dict[str, Any] = NotInitialized()  # type: ignore[assignment]
     _buffer_names: dict[str, Any] = NotInitialized()  # type: ignore[assignment]
     _module_names: dict[str, Any] = NotInitialized()  # type: ignore[assignment]
@@ -495,7 +495,7 @@ class Module:
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
-            self._hooks = Hooks()
+            self._hooks, self._direct = Hooks(), False
         return self._hooks
 
     def register_forward_pre_hook(

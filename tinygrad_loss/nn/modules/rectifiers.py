@@ -265,9 +265,7 @@ class Tanhshrink(Module):
     tensor([0.0000, 0.2384])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the function of the input."""
-        return rectifiers.tanhshrink(input)
+    forward = staticmethod(rectifiers.tanhshrink)
 
 
 class Softsign(Module):
@@ -280,9 +278,7 @@ class Softsign(Module):
     tensor([-0.5000,  0.7500])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return the function of the input."""
-        return rectifiers.softsign(input)
+    forward = staticmethod(rectifiers.softsign)
 
 
 class Threshold(Module):
