@@ -55,3 +55,7 @@ def _seed():
 def rng():
     """Return NumPy's generator, seeded: for inputs and random cotangents."""
     return np.random.default_rng(0)
+
+
+# Programs that tests start as processes of their own: not to be imported by the collection of doctests.
+collect_ignore_glob = ["data/worker_programs.py", "fixtures/make_*.py"]

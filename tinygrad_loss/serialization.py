@@ -55,7 +55,7 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     """
     arrays: dict[str, Any] = {}
     structure = _described(obj, (), arrays)
-    metadata = {"format": "pt", _STRUCTURE: json.dumps(structure)}
+    metadata = {_STRUCTURE: json.dumps(structure)}  # one key alone: the library writes several in random order
     if not isinstance(f, (str, os.PathLike)):
         f.write(safetensors.numpy.save(arrays, metadata))
         return

@@ -83,7 +83,7 @@ def by_dtype(single: Function, double: Function) -> Function:
     return choose  # type: ignore[return-value]
 
 
-def _reinterpret(pairs: dict[Any, Any]) -> Callable[..., Any]:
+def _reinterpret(pairs: dict[Any, Any], doc: str) -> Callable[..., Any]:
     """A scalar's bits read as another type of the same width: one LLVM bitcast."""
 
     def cast(context, x):  # type: ignore[no-untyped-def]
@@ -94,7 +94,9 @@ def _reinterpret(pairs: dict[Any, Any]) -> Callable[..., Any]:
 
         return target(x), generate
 
-    return extending.intrinsic(cast)  # type: ignore[no-any-return]
+    made = extending.intrinsic(cast)
+    made.__doc__ = doc
+    return made  # type: ignore[no-any-return]
 
 
 if JIT_DISABLED:
@@ -108,8 +110,8 @@ if JIT_DISABLED:
         return x.view(np.float32 if isinstance(x, np.int32) else np.float64)
 
 else:
-    bits = _reinterpret({types.float32: types.int32, types.float64: types.int64})
-    from_bits = _reinterpret({types.int32: types.float32, types.int64: types.float64})
+    bits = _reinterpret({types.float32: types.int32, types.float64: types.int64}, "The bits of a float as an integer.")
+    from_bits = _reinterpret({types.int32: types.float32, types.int64: types.float64}, "The float with these bits.")
 
 
 if JIT_DISABLED:

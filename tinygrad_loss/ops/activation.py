@@ -15,7 +15,7 @@ from ..dtypes import Array
 from ..kernels import elementwise as kernels
 from ..kernels import rowwise
 from ..op import op, sample
-from .arguments import axes, axis, numpy_names
+from .arguments import axes, axis, documented, numpy_names
 from .broadcast import restored, sum_row
 from .elementwise import exp, where_row
 from .shape import permute_row, reshape, to
@@ -27,7 +27,15 @@ _G = [sample((3, 4), (3, 4))]
 
 # --- elementwise --------------------------------------------------------------------------------------------------
 
-tanh = op("tanh", kernels.tanh, vjp=lambda g, y: tanh_grad(g, y), numpy="np.tanh({x})", domain=(-2, 2), promote="float")
+tanh = op(
+    "tanh",
+    kernels.tanh,
+    vjp=lambda g, y: tanh_grad(g, y),
+    numpy="np.tanh({x})",
+    domain=(-2, 2),
+    promote="float",
+    doc=documented("Return the hyperbolic tangent.", "tg.tanh(tg.tensor([0.0, 1.0]))", "tensor([0.0000, 0.7616])"),
+)
 tanh_grad: Any = op(
     "tanh_grad",
     lambda gx, t: kernels.tanh_grad(gx, t),
@@ -45,6 +53,7 @@ sigmoid = op(
     numpy="1 / (1 + np.exp(-{x}))",
     domain=(-4, 4),
     promote="float",
+    doc=documented("Return 1 / (1 + exp(-x)).", "tg.sigmoid(tg.tensor([0.0, 2.0]))", "tensor([0.5000, 0.8808])"),
 )
 sigmoid_grad: Any = op(
     "sigmoid_grad",
@@ -63,6 +72,11 @@ logsigmoid = op(
     domain=(-4, 4),
     promote="float",
     grad_name="LogSigmoidBackward0",
+    doc=documented(
+        "Return log(sigmoid(x)), without the overflow and rounding of its parts.",
+        "tg.nn.functional.logsigmoid(tg.tensor([-200.0, 0.0]))",
+        "tensor([-2.0000e+02, -6.9315e-01])",
+    ),
 )
 logsigmoid_grad: Any = op(
     "logsigmoid_grad",
@@ -94,7 +108,13 @@ softplus_grad: Any = op(
     grad_name="SoftplusBackwardBackward0",
 )
 relu = op(
-    "relu", kernels.relu, vjp=lambda g, y: relu_grad(g, y), numpy="np.maximum({x}, 0)", domain=(-2, 2), promote="same"
+    "relu",
+    kernels.relu,
+    vjp=lambda g, y: relu_grad(g, y),
+    numpy="np.maximum({x}, 0)",
+    domain=(-2, 2),
+    promote="same",
+    doc=documented("Return max(x, 0).", "tg.relu(tg.tensor([-1.0, 2.0]))", "tensor([0., 2.])"),
 )
 relu_grad: Any = op(
     "relu_grad",

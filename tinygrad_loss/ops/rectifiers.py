@@ -13,6 +13,7 @@ from ..op import TensorBase, op, sample
 from .activation import sigmoid, softmax, softplus_row, tanh
 from .arguments import axis
 from .elementwise import exp, where_row
+from .inplace import check_writable, store
 from .slicing import slice_row
 
 if TYPE_CHECKING:
@@ -211,7 +212,10 @@ def _floating(input: Tensor, name: str) -> Tensor:
 
 
 def _into(input: Any, out: Any, inplace: bool) -> Tensor:
-    return input.copy_(out) if inplace else out  # type: ignore[no-any-return]
+    if not inplace:
+        return out  # type: ignore[no-any-return]
+    check_writable(input, "inplace=True")
+    return store(input, out, "inplace=True")  # type: ignore[no-any-return]
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
