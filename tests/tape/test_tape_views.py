@@ -179,6 +179,7 @@ def test_page_holds_formula_rule_and_the_sum_of_a_diamond(tmp_path: Path) -> Non
     assert [(float(s["share"]), s["arrived"], float(s["after"])) for s in to_a] == [(2, 1, 2), (5, 2, 7)]
 
 
+@pytest.mark.slow  # it starts a browser, which a busy machine does not always do in time
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_page_steps_in_a_browser(tmp_path: Path) -> None:
     _, loss = diamond()
