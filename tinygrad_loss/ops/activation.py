@@ -15,7 +15,7 @@ from ..dtypes import Array
 from ..kernels import elementwise as kernels
 from ..kernels import rowwise
 from ..op import op, sample
-from .arguments import axes, axis, documented, numpy_names
+from .arguments import axes, axis, documented, is_number, numpy_names
 from .broadcast import restored, sum_row
 from .elementwise import exp, where_row
 from .shape import permute_row, reshape, to
@@ -166,22 +166,54 @@ def _logsumexp(x: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
     return np.expand_dims(out, dim) if keepdim else out
 
 
-def _softmax_over(x: Any, dims: tuple[int, ...]) -> Any:
-    if len(dims) <= 1:
-        return softmax_row(x, dim=dims[0]) if dims else 1.0
-    kept = [d for d in range(x.ndim) if d not in dims]
-    order = (*kept, *dims)
-    p = reshape(softmax_row(_merged(x, dims), dim=len(kept)), tuple(x.shape[d] for d in order))
-    return permute_row(p, dims=tuple(int(d) for d in np.argsort(order)))
+def _logsumexp_grad(gx: Any, x: Array, y: Array, *, dim: tuple[int, ...], keepdim: bool) -> Array:
+    g = np.broadcast_to(np.asarray(gx, x.dtype), y.shape)
+    if len(dim) <= 1:
+        return rowwise.logsumexp_grad(g, x, y, dim[0]) if dim else g.copy()
+    order = (*(d for d in range(x.ndim) if d not in dim), *dim)
+    rows = rowwise.logsumexp_grad(g, _merged(x, dim), y, x.ndim - len(dim))
+    return rows.reshape([x.shape[d] for d in order]).transpose(np.argsort(order)).copy()
 
 
+def _logsumexp_in_numpy(x, dim, keepdim):  # type: ignore[no-untyped-def]
+    return np.log(np.exp(x).sum(axis=dim, keepdims=keepdim))
+
+
+def _logsumexp_grad_in_numpy(gx, x, y, dim, keepdim):  # type: ignore[no-untyped-def]
+    e = np.exp(x)
+    return (gx if keepdim else np.expand_dims(gx, dim)) * e / e.sum(axis=dim, keepdims=True)
+
+
+def _logsumexp_second(g: Any, gx: Any, x: Any, y: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    p = logsumexp_grad(1.0, x, y, dim=dim, keepdim=keepdim)
+    v = g * (gx if is_number(gx) else restored(gx, x.shape, dim, keepdim))
+    return p * (v - sum_row(p * v, dim=dim, keepdim=True)) if dim else v * 0.0
+
+
+_SEVERAL = [((1,), False, (3,)), ((0,), True, (1, 4)), ((0, 1), False, ())]
 logsumexp_row = op(
     "logsumexp",
     _logsumexp,
-    vjp=lambda g, x, dim, keepdim: restored(g, x.shape, dim, keepdim) * _softmax_over(x, dim),
-    numpy="np.logaddexp.reduce({x}, axis={dim}, keepdims={keepdim})",
+    vjp=lambda g, x, y, dim, keepdim: logsumexp_grad(g, x, y, dim=dim, keepdim=keepdim),
+    numpy=_logsumexp_in_numpy,
     domain=(-3, 3),
-    samples=[sample((3, 4), dim=(1,), keepdim=False), sample((3, 4), dim=(0,), keepdim=True)],
+    samples=[sample((3, 4), dim=dim, keepdim=keepdim) for dim, keepdim, _ in _SEVERAL],
+)
+# Where all are -inf the sum is 0 whichever of them grows a little: a gradient of 0, where softmax would be NaN.
+logsumexp_grad: Any = op(
+    "logsumexp_grad",
+    _logsumexp_grad,
+    vjp=(
+        lambda g, x, y, dim, keepdim: sum_row(
+            g * logsumexp_grad(1.0, x, y, dim=dim, keepdim=keepdim), dim=dim, keepdim=keepdim
+        ),
+        lambda g, gx, x, y, dim, keepdim: _logsumexp_second(g, gx, x, y, dim, keepdim),
+        None,
+    ),
+    numpy=_logsumexp_grad_in_numpy,
+    domain=(-3, 3),
+    samples=[sample(shape, (3, 4), np.zeros(shape), dim=dim, keepdim=keepdim) for dim, keepdim, shape in _SEVERAL],
+    grad_name="LogsumexpBackwardBackward0",
 )
 softmax_row: Any = op(
     "softmax",

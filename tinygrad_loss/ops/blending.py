@@ -11,8 +11,9 @@ from .. import dtypes
 from ..dtypes import Array
 from ..kernels import elementwise as kernels
 from ..op import TensorBase, op, sample
+from .activation import sigmoid
 from .arguments import documented, is_number, tensor_of, unsupported
-from .elementwise import exp, log, where_row
+from .elementwise import log, where_row
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -65,7 +66,7 @@ def _logaddexp(a: Array, b: Array) -> Array:
 
 def _share(a: Any, b: Any) -> Any:
     """sigmoid(a - b): what ``a`` has in logaddexp(a, b); half of it where both are the same infinity."""
-    return 1 / (1 + exp(where_row(a == b, 0.0, b - a)))
+    return sigmoid(where_row(a == b, 0.0, a - b))
 
 
 logaddexp = op(
