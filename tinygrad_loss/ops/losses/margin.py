@@ -144,7 +144,7 @@ def margin_ranking_loss(
 
     Parameters
     ----------
-    input1, input2, target : Tensors of the same number of dimensions that broadcast
+    input1, input2, target : Tensors of one shape, or of the same number of dimensions that broadcast
     margin : float
     size_average, reduce : bool, optional
         Deprecated, as in PyTorch: use ``reduction``.
