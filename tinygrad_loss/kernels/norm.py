@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .jit import Array, jit, reassociating
+from .jit import Array, inline, jit, reassociating
 from .rowwise import total
 from .threads import parallel
 
@@ -23,33 +23,32 @@ def moments(x: Array, r: int, m: float) -> tuple[float, float]:
 
 
 @reassociating
-def products(g: Array, x: Array, r: int, m: float) -> float:
-    """The sum of g (x - m) over row r."""
+def products(g: Array, x: Array, r: int, m: float, rest: float) -> float:
+    """The sum of g (x - m - rest) over row r."""
     s = 0.0
     for j in range(x.shape[1]):
-        s += np.float64(g[r, j]) * (np.float64(x[r, j]) - m)
+        s += np.float64(g[r, j]) * ((np.float64(x[r, j]) - m) - rest)
     return s
 
 
-@reassociating
-def shift_and_scale(x: Array, r: int, eps: float, center: bool) -> tuple[float, float]:
-    """What to subtract from row r, and what to multiply by."""
+@inline
+def shift_and_scale(x: Array, r: int, eps: float, center: bool) -> tuple[float, float, float]:
+    """What to subtract from row r, in two parts, and what to multiply by."""
     n = x.shape[1]
     m = total(x, r) / n if center else 0.0
     s, squares = moments(x, r, m)
-    if center:
-        # s would be 0 but for the rounding of m: the second pass puts both right (Chan, Golub and LeVeque 1983)
-        m += s / n
-        squares -= s * s / n
-    return m, 1.0 / np.sqrt(squares / n + eps)
+    # s would be 0 but for the rounding of m: the second pass puts both right (Chan, Golub and LeVeque 1983). s / n stays
+    # apart, for where the elements are large and close together, m + s / n would be m.
+    rest = s / n if center else 0.0
+    return m, rest, 1.0 / np.sqrt((squares - rest * s) / n + eps)
 
 
 @jit
 def _standardize(x: Array, eps: float, center: bool, weight: Array, bias: Array, out: Array) -> None:
     for r in range(x.shape[0]):
-        m, scale = shift_and_scale(x, r, eps, center)
+        m, rest, scale = shift_and_scale(x, r, eps, center)
         for j in range(x.shape[1]):
-            y = (np.float64(x[r, j]) - m) * scale
+            y = ((np.float64(x[r, j]) - m) - rest) * scale
             y *= weight[j] if weight.size else 1.0
             y += bias[j] if bias.size else 0.0
             out[r, j] = y
@@ -59,11 +58,11 @@ def _standardize(x: Array, eps: float, center: bool, weight: Array, bias: Array,
 def _standardize_grad(g: Array, x: Array, eps: float, center: bool, out: Array) -> None:
     n = x.shape[1]
     for r in range(x.shape[0]):
-        m, scale = shift_and_scale(x, r, eps, center)
-        slope = products(g, x, r, m) * scale * scale / n
+        m, rest, scale = shift_and_scale(x, r, eps, center)
+        slope = products(g, x, r, m, rest) * scale * scale / n
         mean = total(g, r) / n if center else 0.0
         for j in range(n):
-            out[r, j] = (np.float64(g[r, j]) - mean - (np.float64(x[r, j]) - m) * slope) * scale
+            out[r, j] = (np.float64(g[r, j]) - mean - ((np.float64(x[r, j]) - m) - rest) * slope) * scale
 
 
 def _rows(x: Array, n: int) -> Array:
