@@ -317,11 +317,19 @@ def chosen(values: Any, *shape: int) -> Callable[[np.random.Generator], np.ndarr
 
 
 def distribution(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
-    return lambda rng: (lambda p: p / p.sum(1, keepdims=True))(rng.uniform(0.1, 1, shape))
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        p = rng.uniform(0.1, 1, shape)
+        return p / p.sum(1, keepdims=True)
+
+    return draw
 
 
 def log_probabilities(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
-    return lambda rng: (lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True))(rng.normal(size=shape))
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        x = rng.normal(size=shape)
+        return x - np.logaddexp.reduce(x, axis=-1, keepdims=True)
+
+    return draw
 
 
 W3, W4 = np.array([0.5, 1.0, 2.5]), np.array([0.5, 2.0, 1.0, 0.25])

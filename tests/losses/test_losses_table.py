@@ -73,7 +73,7 @@ def test_second_order_gradient(loss, settings):
             continue  # a loss of straight lines
         seconds = tg.autograd.grad(along, leaves, allow_unused=True, materialize_grads=True)
 
-        def first(name, array):
+        def first(name, array, reduction=reduction, cotangent=cotangent, directions=directions):
             moved = wrapped({**tensors, name: array}, loss.gradients)
             out = loss.function(**moved, **given, reduction=reduction)
             got = tg.autograd.grad(out, [moved[n] for n in loss.gradients], cotangent)
@@ -221,7 +221,7 @@ def test_docstring_says_all(loss, settings):
 
 
 def test_the_table_holds_every_loss():
-    modules = {name for name in tg.nn.modules.loss.__all__}
+    modules = set(tg.nn.modules.loss.__all__)
     assert modules - {loss.module for loss in LOSSES} == {"NLLLoss2d", "TripletMarginWithDistanceLoss"}
     functions = {n for n in tg.nn.functional.__all__ if n.endswith(("_loss", "entropy", "_logits", "kl_div"))}
     assert functions - {loss.name for loss in LOSSES} == {"triplet_margin_with_distance_loss"}
