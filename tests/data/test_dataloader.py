@@ -355,7 +355,12 @@ def test_stop_iteration_in_a_data_set_is_not_the_end():
         def __getitem__(self, index):
             return next(iter([]))
 
-    for loader in (DataLoader(Short()), DataLoader(Short(), batch_size=None)):
+    def stop(batch):
+        raise StopIteration
+
+    loaders = [DataLoader(Short()), DataLoader(Short(), batch_size=None)]
+    loaders += [DataLoader(data, size, collate_fn=stop) for data in (range(3), Stream()) for size in (1, None)]
+    for loader in loaders:
         with pytest.raises(RuntimeError, match="raised StopIteration instead of returning"):
             list(loader)
 

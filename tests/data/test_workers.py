@@ -89,6 +89,27 @@ class Particular(Exception):
         return f"{self.what} at {self.where}"
 
 
+class Brittle(Exception):
+    """An exception that does not survive a pickle."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+class Resuming(IterableDataset):
+    """An iterator that goes on after its end."""
+
+    def __iter__(self):
+        self.n = -1
+        return self
+
+    def __next__(self):
+        self.n += 1
+        if self.n == 2:
+            raise StopIteration
+        return self.n
+
+
 class Stubborn(Exception):
     """An exception that takes one argument and does not show it."""
 
@@ -240,6 +261,7 @@ def test_workers_know_who_they_are():
 
 @needs_fork
 def test_iterable_data_sets_are_shared_out():
+    assert list(loading(Resuming(), prefetch_factor=4)) == [0, 1]
     loader = loading(Shares(), 2, workers=2)
     assert [batch.tolist() for batch in loader] == [[0, 2], [1, 3], [4, 6], [5, 7], [8, 10], [9]]
     loader = loading(Shares(), 4, workers=2, drop_last=True, persistent_workers=True)
@@ -288,6 +310,12 @@ def test_batches_as_they_get_ready():
     ready.set()
     got += list(batches)
     assert sorted(got) == list(range(9))
+
+
+@needs_fork
+def test_batches_in_order_whoever_is_first():
+    dataset = Calls(lambda i: time.sleep(0.05 * (i % 2 == 0)) or i)
+    assert list(loading(dataset, workers=2)) == list(range(8))
 
 
 @needs_fork
@@ -353,11 +381,12 @@ def _raising(error):
         (KeyError("missing"), "KeyError: 'missing'"),
         (Told("something"), "Told: something"),
         (FileNotFoundError(errno.ENOENT, "gone", "a.png"), "gone: 'a.png'"),
+        (Brittle("easily"), "Brittle: easily"),
         (StopIteration("early"), "raised StopIteration instead of returning"),
     ],
 )
 def test_an_exception_is_raised_here_with_its_traceback(error, message):
-    batches = iter(loading(_raising(error), workers=2))
+    batches = iter(loading(_raising(error), prefetch_factor=1))
     assert [next(batches), next(batches)] == [0, 1]
     with pytest.raises(RuntimeError if isinstance(error, StopIteration) else type(error)) as caught:
         next(batches)
@@ -434,6 +463,21 @@ def test_a_killed_worker_is_noticed():
 
 @on_posix
 @needs_fork
+def test_what_a_killed_worker_has_made_is_not_lost():
+    made = multiprocessing.get_context("fork").Semaphore(0)
+    batches = iter(loading(Calls(lambda i: made.release() or i, 9)))
+    for _ in range(2):
+        made.acquire()
+    time.sleep(0.2)  # for the second to be on its way
+    os.kill(pids(batches)[0], signal.SIGKILL)
+    eventually(lambda: not exists(pids(batches)[0]))
+    assert [next(batches), next(batches)] == [0, 1]
+    with pytest.raises(RuntimeError, match="SIGKILL"):
+        next(batches)
+
+
+@on_posix
+@needs_fork
 def test_a_worker_that_dies_between_epochs_is_noticed():
     loader = loading(range(4), workers=2, persistent_workers=True)
     batches = iter(loader)
@@ -495,9 +539,11 @@ def test_a_loader_that_is_dropped_ends_its_workers():
         gc.enable()
     for _ in loader:
         break
-    for _ in loading(Numbers(), 2):
-        workers = [p.pid for p in multiprocessing.active_children()]
-    assert not any(map(exists, workers))
+    batches = iter(loading(Numbers(), 2))
+    workers = pids(batches)
+    assert len(list(batches)) == 10
+    assert not any(map(exists, workers))  # at the end of the epoch, though the iterator is still there
+    assert list(batches) == []
 
 
 @needs_fork
@@ -630,7 +676,10 @@ def test_shared_buffer_in_turns():
     try:
         for i, value in enumerate(VALUES * 2):
             writer, reader = (one, two) if i % 3 else (two, one)
-            got = reader.get(writer.put(value))
+            written = writer.put(value)
+            got = reader.get(written)
+            if isinstance(value, np.ndarray) and value.nbytes > 5000 and value.flags.forc:
+                assert written[1][1:] == [value.nbytes]  # apart from the pickle
             assert json.dumps(plain(got)) == json.dumps(plain(value))
             for array in got if isinstance(got, list) else [got]:
                 if isinstance(array, np.ndarray):

@@ -172,15 +172,7 @@ class Failure:
         self.text = f"Caught {self.name} in DataLoader worker process {worker_id}.\nOriginal " + "".join(
             traceback.format_exception(type(error), error, error.__traceback__)
         )
-        self.pickled: bytes | None = None
-        for what in ((type(error), error), (type(error), None)):
-            try:
-                pickled = pickle.dumps(what)
-                pickle.loads(pickled)
-            except Exception:  # noqa: BLE001, S112 -- user code: any exception there means that it cannot travel
-                continue
-            self.pickled = pickled
-            break
+        self.kind, self.original = (_travelling(pickle.dumps, what) for what in (type(error), error))
 
     def raise_again(self) -> NoReturn:
         """Raise an exception of the same class, whose message is that of the worker with its traceback.
@@ -188,20 +180,23 @@ class Failure:
         Where the class takes no message, the original exception with the worker's traceback as its cause; where it
         cannot travel, a RuntimeError.
         """
-        try:
-            kind, original = pickle.loads(self.pickled) if self.pickled is not None else (None, None)
-        except Exception:  # noqa: BLE001 -- see above
-            kind = original = None
-        if kind is not None:
-            try:
-                error = kind(_Verbatim(self.text))
-            except Exception:  # noqa: BLE001 -- a class of the user's: it may want other arguments
-                error = None
-            if isinstance(error, kind) and self.text in str(error):
-                raise error
-            if original is not None:
-                raise original from RuntimeError(self.text)
+        kind, original = (_travelling(pickle.loads, what) for what in (self.kind, self.original))
+        error = _travelling(kind, _Verbatim(self.text))  # a class of the user's may want other arguments
+        if error is not None and self.text in str(error):
+            raise error
+        if original is not None:
+            raise original from RuntimeError(self.text)
         raise RuntimeError(self.text)
+
+
+def _travelling(step: Callable[[Any], Any] | None, what: Any) -> Any:
+    """One step of an exception's way; None if it cannot be taken."""
+    if step is None or what is None:
+        return None
+    try:
+        return step(what)
+    except Exception:  # noqa: BLE001 -- user code, which may raise anything and then does not travel
+        return None
 
 
 class _Verbatim(str):
