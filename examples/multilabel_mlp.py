@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from sklearn.datasets import make_multilabel_classification
+from joblib import Memory
+from sklearn.datasets import get_data_home, make_multilabel_classification
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
@@ -58,11 +59,18 @@ def one_sample() -> None:
     print("correct rows", correct_rows(p, t))
 
 
+def documents(**sizes: int) -> tuple:
+    """What make_multilabel_classification draws, kept in scikit-learn's data folder: drawing it takes seconds."""
+    try:
+        memory = Memory(get_data_home(), verbose=0)
+    except OSError:  # a home that cannot be written: draw anew
+        memory = Memory(None)
+    return memory.cache(make_multilabel_classification)(**sizes)
+
+
 def load() -> list[tg.Tensor]:
     """scikit-learn's synthetic documents: training and test features, training and test labels."""
-    features, labels = make_multilabel_classification(
-        n_samples=1000, n_features=FEATURES, n_classes=LABELS, n_labels=2, random_state=1
-    )
+    features, labels = documents(n_samples=1000, n_features=FEATURES, n_classes=LABELS, n_labels=2, random_state=1)
     parts = train_test_split(features, labels, test_size=0.33, random_state=42)
     return [tg.from_numpy(part).float() for part in parts]
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import sys
 import tarfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +75,9 @@ def fetch(url: str, path: Path, md5: str) -> None:
     RuntimeError
         If what came is not the file that was expected.
     """
+    import http.client
+    import urllib.error
+
     with locked(path):
         if path.is_file() and md5_of(path) == md5:
             return
@@ -117,6 +117,9 @@ def _unreachable(url: str, path: Path, problem: str) -> ConnectionError:
 
 def _continue(url: str, part: Path) -> bool:
     """Append what is missing to ``part``; True once all of it is there."""
+    import http.client
+    import urllib.request
+
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
