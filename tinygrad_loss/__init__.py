@@ -39,29 +39,35 @@ from .ops.blending import *
 from .ops.broadcast import expand
 from .ops.comparison import *
 from .ops.create import *
+from .ops.diagonals import *
+from .ops.einsum import einsum
 from .ops.elementwise import *
 from .ops.extrema import *
+from .ops.gathering import *
+from .ops.joining import *
 from .ops.linalg import matmul
-from .ops.products import addmm, baddbmm, bmm, dot, einsum, inner, mm, mv, outer, tensordot
+from .ops.parts import *
+from .ops.products import *
 from .ops.rearrange import *
 from .ops.rectifiers import erf
 from .ops.reduce import *
 from .ops.rounding import *
 from .ops.scan import *
-from .ops.scatter import (
-    gather,
-    index_add,
-    index_select,
-    masked_fill,
-    masked_select,
-    scatter,
-    scatter_add,
-    take_along_dim,
-)
 from .ops.search import *
-from .ops.shape import cat, flatten, permute, reshape, squeeze, stack, t, transpose, unsqueeze
+from .ops.selection import *
+from .ops.shape import (
+    channels_last,
+    channels_last_3d,
+    clone,
+    contiguous_format,
+    memory_format,
+    permute,
+    preserve_format,
+    reshape,
+)
 from .ops.statistics import *
 from .ops.trigonometry import *
+from .ops.views import *
 from .printing import get_printoptions, printoptions, set_printoptions
 from .random import (
     Generator,
@@ -111,6 +117,8 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "atleast_1d",
+    "atleast_2d",
     "autograd",
     "baddbmm",
     "bincount",
@@ -126,13 +134,20 @@ __all__ = [
     "can_cast",
     "cat",
     "ceil",
+    "channels_last",
+    "channels_last_3d",
     "chunk",
     "clamp",
     "clamp_max",
     "clamp_min",
     "clip",
+    "clone",
+    "column_stack",
     "complex64",
     "complex128",
+    "concat",
+    "concatenate",
+    "contiguous_format",
     "cos",
     "cosh",
     "count_nonzero",
@@ -140,6 +155,7 @@ __all__ = [
     "cumsum",
     "default_generator",
     "diag",
+    "diag_embed",
     "diagonal",
     "div",
     "divide",
@@ -157,12 +173,13 @@ __all__ = [
     "exp",
     "exp2",
     "expand",
-    "expand_as",
     "expm1",
     "eye",
     "fix",
     "flatten",
     "flip",
+    "fliplr",
+    "flipud",
     "float",
     "float16",
     "float32",
@@ -179,6 +196,7 @@ __all__ = [
     "func",
     "gather",
     "ge",
+    "ger",
     "get_default_dtype",
     "get_printoptions",
     "get_rng_state",
@@ -232,10 +250,12 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "memory_format",
     "meshgrid",
     "min",
     "minimum",
     "mm",
+    "moveaxis",
     "movedim",
     "mul",
     "multiply",
@@ -259,6 +279,7 @@ __all__ = [
     "permute",
     "positive",
     "pow",
+    "preserve_format",
     "printoptions",
     "prod",
     "promote_types",
@@ -273,12 +294,11 @@ __all__ = [
     "reciprocal",
     "relu",
     "remainder",
-    "repeat",
     "repeat_interleave",
     "reshape",
-    "reshape_as",
     "roll",
     "round",
+    "row_stack",
     "rsqrt",
     "rsub",
     "save",
@@ -308,6 +328,7 @@ __all__ = [
     "subtract",
     "sum",
     "swapaxes",
+    "swapdims",
     "t",
     "take_along_dim",
     "tan",
@@ -328,11 +349,11 @@ __all__ = [
     "unbind",
     "unflatten",
     "unique",
+    "unique_consecutive",
     "unsqueeze",
     "utils",
     "var",
     "var_mean",
-    "view_as",
     "vision",
     "vstack",
     "where",

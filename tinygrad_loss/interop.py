@@ -184,7 +184,7 @@ def _transpose(a: Any, axes: Any = None) -> Any:
 
 @_translates(np.concatenate)
 def _concatenate(arrays: Any, /, axis: int = 0, out: Any = None, **_: Any) -> Any:
-    from .ops.shape import cat
+    from .ops.joining import cat
 
     _only(out=out)
     return cat([_as_tensor(x) for x in arrays], axis)
@@ -192,7 +192,7 @@ def _concatenate(arrays: Any, /, axis: int = 0, out: Any = None, **_: Any) -> An
 
 @_translates(np.stack)
 def _stack(arrays: Any, axis: int = 0, out: Any = None, **_: Any) -> Any:
-    from .ops.shape import stack
+    from .ops.joining import stack
 
     _only(out=out)
     return stack([_as_tensor(x) for x in arrays], axis)

@@ -18,11 +18,14 @@ from .ops import (
     blending,
     comparison,
     create,
+    diagonals,
     elementwise,
     extrema,
+    gathering,
     index,
     inplace,
     linalg,
+    parts,
     products,
     rearrange,
     rectifiers,
@@ -30,10 +33,11 @@ from .ops import (
     rounding,
     scan,
     search,
+    selection,
     statistics,
     trigonometry,
+    views,
 )
-from .ops import scatter as scatters
 from .ops import shape as shapes
 from .ops.arguments import axis, sizes
 from .ops.broadcast import expand
@@ -588,48 +592,48 @@ class Tensor(InPlaceMethods):
     max, min, amax, amin = extrema.max, extrema.min, extrema.amax, extrema.amin
     argmax, argmin, median = extrema.argmax, extrema.argmin, extrema.median
     var, std, norm = statistics.var, statistics.std, statistics.norm
-    matmul = linalg.matmul
-    mm, bmm, mv, dot, inner = products.mm, products.bmm, products.mv, products.dot, products.inner
-    outer, addmm, baddbmm = products.outer, products.addmm, products.baddbmm
+    matmul, mm, bmm, mv, dot = linalg.matmul, products.mm, products.bmm, products.mv, products.dot
+    inner, outer, ger, addmm, baddbmm = (
+        products.inner, products.outer, products.ger, products.addmm, products.baddbmm,
+    )  # fmt: skip
 
     # --- shape and dtype ----------------------------------------------------------------------------------------
 
-    reshape, view, flatten, permute, transpose, t = (
-        shapes.reshape, shapes.view, shapes.flatten, shapes.permute, shapes.transpose, shapes.t,
+    reshape, view, permute, expand = shapes.reshape, shapes.view, shapes.permute, expand
+    flatten, unflatten, squeeze, unsqueeze = views.flatten, views.unflatten, views.squeeze, views.unsqueeze
+    reshape_as, view_as, expand_as, broadcast_to = (
+        views.reshape_as, views.view_as, views.expand_as, views.broadcast_to,
     )  # fmt: skip
-    squeeze, unsqueeze, expand = shapes.squeeze, shapes.unsqueeze, expand
-
-    broadcast_to, chunk, diag, diagonal = rearrange.broadcast_to, rearrange.chunk, rearrange.diag, rearrange.diagonal
-    expand_as, flip, movedim, narrow = rearrange.expand_as, rearrange.flip, rearrange.movedim, rearrange.narrow
-    repeat, repeat_interleave, reshape_as = rearrange.repeat, rearrange.repeat_interleave, rearrange.reshape_as
-    roll, select, split, swapaxes = rearrange.roll, rearrange.select, rearrange.split, rearrange.swapaxes
-    tile, trace, tril, triu, unbind = (
-        rearrange.tile, rearrange.trace, rearrange.tril, rearrange.triu, rearrange.unbind,
+    transpose, swapaxes, swapdims, t = views.transpose, views.swapaxes, views.swapdims, views.t
+    movedim, moveaxis = views.movedim, views.moveaxis
+    select, narrow, split, chunk, unbind = parts.select, parts.narrow, parts.split, parts.chunk, parts.unbind
+    diagonal, diag, diag_embed = diagonals.diagonal, diagonals.diag, diagonals.diag_embed
+    tril, triu, trace = diagonals.tril, diagonals.triu, diagonals.trace
+    flip, fliplr, flipud, roll = rearrange.flip, rearrange.fliplr, rearrange.flipud, rearrange.roll
+    repeat, tile, repeat_interleave = rearrange.repeat, rearrange.tile, rearrange.repeat_interleave
+    gather, scatter, scatter_add, take_along_dim = (
+        gathering.gather, gathering.scatter, gathering.scatter_add, gathering.take_along_dim,
     )  # fmt: skip
-    unflatten, view_as = rearrange.unflatten, rearrange.view_as
-    gather, scatter, scatter_add = scatters.gather, scatters.scatter, scatters.scatter_add
-    index_add, index_select = scatters.index_add, scatters.index_select
-    masked_fill, masked_select, take_along_dim = scatters.masked_fill, scatters.masked_select, scatters.take_along_dim
-    sort, argsort, topk, unique = search.sort, search.argsort, search.topk, search.unique
-    nonzero, bincount = search.nonzero, search.bincount
+    index_select, index_add = selection.index_select, selection.index_add
+    masked_fill, masked_select = selection.masked_fill, selection.masked_select
+    sort, argsort, topk, nonzero = search.sort, search.argsort, search.topk, search.nonzero
+    unique, unique_consecutive, bincount = search.unique, search.unique_consecutive, search.bincount
 
     @property
     def T(self) -> Tensor:
         """The tensor with its dimensions reversed."""
-        return shapes.permute(self, *reversed(range(self._array.ndim))) if self._array.ndim != 2 else shapes.t(self)
+        return shapes.permute(self, tuple(reversed(range(self._array.ndim))))
 
     @property
     def mT(self) -> Tensor:
         """The tensor with its last two dimensions swapped."""
-        return shapes.transpose(self, -2, -1)
+        if self._array.ndim < 2:
+            raise RuntimeError(
+                f"tensor.mT is only supported on matrices or batches of matrices. Got {self._array.ndim}-D tensor."
+            )
+        return views.transpose(self, -2, -1)
 
-    def clone(self) -> Tensor:
-        """Return a copy that stays on the tape."""
-        return shapes.clone_row(self)  # type: ignore[no-any-return]
-
-    def contiguous(self) -> Tensor:
-        """Return itself if its elements lie in memory in their order, else a copy whose do."""
-        return self if self._array.flags.c_contiguous else shapes.contiguous_row(self)
+    clone, contiguous = shapes.clone, shapes.contiguous
 
     def to(
         self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False

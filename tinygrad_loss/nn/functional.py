@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..ops import activation
 from ..ops.activation import elu as _elu
 from ..ops.activation import logsigmoid, sigmoid, softplus, tanh
+from ..ops.attention import scaled_dot_product_attention
 from ..ops.batch_norm import batch_norm, instance_norm
 from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
@@ -36,7 +37,6 @@ from ..ops.pool import (
     max_pool1d,
     max_pool2d,
 )
-from ..ops.products import scaled_dot_product_attention
 from ..ops.rectifiers import (
     celu,
     gelu,
@@ -58,7 +58,7 @@ from ..ops.rectifiers import (
     threshold,
 )
 from ..ops.resize import interpolate, pixel_shuffle, pixel_unshuffle
-from ..ops.scatter import one_hot
+from ..ops.selection import one_hot
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .. import dtypes
 from ..op import TensorBase, sample
 
@@ -57,8 +59,10 @@ def axes(dim: Any, ndim: int) -> tuple[int, ...] | None:
     return result if ndim else ()
 
 
-def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """The sizes of ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])``."""
+def sizes(args: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """The sizes of ``f(2, 3)``, ``f((2, 3))``, ``f([2, 3])`` or, by name, ``f(size=(2, 3))``."""
+    if not args and named is not None:
+        args = (named,)
     if len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
     out = []
@@ -99,3 +103,14 @@ def array_of(x: Any) -> Any:
 def is_number(x: Any) -> bool:
     """Tell a Python number from an array or a Tensor."""
     return isinstance(x, (int, float))
+
+
+def common_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that these broadcast to."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise RuntimeError(
+            f"The size of tensor a must match the size of tensor b at every dimension, counted from the end, at which "
+            f"neither is 1: got the shapes {' and '.join(str(list(s)) for s in shapes)}"
+        ) from None

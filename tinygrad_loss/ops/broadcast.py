@@ -79,7 +79,7 @@ def sum_to_shape(g: Any, shape: tuple[int, ...]) -> Any:
     return reshape(g, shape)
 
 
-def expand(input: Tensor, *shape: Any) -> Tensor:
+def expand(input: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """Return a view in which dimensions of size 1 are repeated without a copy; -1 keeps a size.
 
     Examples
@@ -89,7 +89,7 @@ def expand(input: Tensor, *shape: Any) -> Tensor:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    old, new = input._array.shape, sizes(shape)
+    old, new = input._array.shape, sizes(shape, size)
     extra = len(new) - len(old)
     full = tuple(old[d - extra] if n == -1 and d >= extra else n for d, n in enumerate(new))
     for d, n in enumerate(full):

@@ -68,10 +68,10 @@ def _middle(x: Array, *, dim: int, keepdim: bool) -> tuple[Array, Array]:
     return _at(x, index, dim, keepdim)
 
 
-def _one_hot_grad(g: Any, x_shape: tuple[int, ...], indices: Array, dim: int, keepdim: bool) -> Any:
+def _one_hot_grad(g: Any, x_shape: tuple[int, ...], indices: Any, dim: int, keepdim: bool) -> Any:
     if not x_shape:
         return g
-    chosen = indices if keepdim else np.expand_dims(indices, dim)
+    chosen = array_of(indices) if keepdim else np.expand_dims(array_of(indices), dim)
     hot = np.arange(x_shape[dim]).reshape((-1,) + (1,) * (len(x_shape) - dim - 1)) == chosen
     return where_row(hot, g if keepdim else unsqueeze_row(g, dim=dim), 0.0)
 

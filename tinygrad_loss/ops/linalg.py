@@ -12,7 +12,7 @@ from ..dtypes import Array
 from ..kernels import dense
 from ..op import TensorBase, op, sample
 from .broadcast import expand_row
-from .shape import reshape, transpose_row, unsqueeze_row
+from .shape import reshape, squeeze_row, transpose_row, unsqueeze_row
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -24,7 +24,23 @@ matmul_row: Any = op(
     numpy="{a} @ {b}",
     domain=(-2, 2),
     samples=[sample((3, 4), (4, 2)), sample((2, 3, 4), (4, 2)), sample((5, 1, 3, 4), (2, 4, 2))],
-    grad_name="MmBackward0",
+    grad_name=lambda arrays, params: f"{'Mm' if max(a.ndim for a in arrays) == 2 else 'UnsafeView'}Backward0",
+)
+mv_row: Any = op(
+    "mv",
+    lambda a, v: np.dot(a, v),
+    vjp=(lambda g, v: unsqueeze_row(g, dim=1) * v, lambda g, a: mv_row(_mT(a), g)),
+    numpy="{a} @ {v}",
+    domain=(-2, 2),
+    samples=[sample((3, 4), (4,))],
+)
+dot_row = op(
+    "dot",
+    lambda a, b: np.dot(a, b),
+    vjp=(lambda g, b: g * b, lambda g, a: g * a),
+    numpy="{a} @ {b}",
+    domain=(-2, 2),
+    samples=[sample((4,), (4,))],
 )
 
 
@@ -48,7 +64,7 @@ linear_row = op(
     numpy=linear_in_numpy,
     domain=(-2, 2),
     samples=[sample((3, 4), (2, 4), (2,)), sample((3, 4), (2, 4), None)],
-    grad_name="AddmmBackward0",
+    grad_name=lambda arrays, params: "MmBackward0" if arrays[2] is None else "AddmmBackward0",
 )
 column_sum: Any = op(
     "column_sum",
@@ -92,7 +108,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             f"mat1 and mat2 shapes cannot be multiplied ({_named(a)} and {_named(b)}): {a.shape[-1]} columns of the first "
             f"against {b.shape[max(b.ndim - 2, 0)]} rows of the second"
         )
-    if a.ndim == 2 and b.ndim == 2:
+    if a.ndim <= 2 and b.ndim <= 2:
+        if b.ndim == 1:
+            return (mv_row if a.ndim == 2 else dot_row)(input, other)  # type: ignore[no-any-return]
+        if a.ndim == 1:
+            return squeeze_row(matmul_row(unsqueeze_row(input, dim=0), other), dim=(0,), form=4)  # type: ignore[no-any-return]
         return matmul_row(input, other)  # type: ignore[no-any-return]
     if a.ndim > 1 and b.ndim > 1:
         try:

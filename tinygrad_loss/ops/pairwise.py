@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["bilinear", "cosine_similarity", "pairwise_distance"]
 
 
-def _vectors(x1: Any, x2: Any, name: str) -> tuple[Any, Any]:
-    """Both as tensors of one floating point dtype."""
+def _vectors(x1: Any, x2: Any, name: str, numbers: str = "f") -> tuple[Any, Any]:
+    """Both as tensors of one dtype, a floating point one unless other kinds of numbers are named."""
     for what, x in (("x1", x1), ("x2", x2)):
         if not isinstance(x, TensorBase):
             raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(x).__name__}: write tensor(...)")
     common = dtypes.promote_types(dtypes.of(x1._array), dtypes.of(x2._array))
-    if not common.is_floating_point:
+    if common.numpy.kind not in numbers:
         raise RuntimeError(f"{name}(): expected common dtype to be floating point, yet it is {common}: write x.float()")
     return to(x1, common.numpy), to(x2, common.numpy)
 
@@ -51,7 +51,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> tg.nn.functional.bilinear(x, x, tg.eye(2).reshape(1, 2, 2))
     tensor([[5.]])
     """
-    x1, x2 = _vectors(input1, input2, "bilinear")
+    x1, x2 = _vectors(input1, input2, "bilinear", "fiu")
     a, b, w = x1._array.shape, x2._array.shape, weight._array.shape
     if len(w) != 3 or not a or not b or a[-1] != w[1] or b[-1] != w[2]:
         raise RuntimeError(
@@ -116,7 +116,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     >>> tg.nn.functional.pairwise_distance(tg.tensor([[3.0, 4.0]]), tg.zeros(1, 2))
     tensor([5.0000])
     """
-    a, b = _paired(x1, x2, "pairwise_distance")
+    a, b = (to(x, dtypes.get_default_dtype().numpy) if x._array.dtype.kind in "iu" else x for x in (x1, x2))
+    a, b = _paired(a, b, "pairwise_distance")
     return _norm(a - b + eps, float(p), {"dim": (a._array.ndim - 1,), "keepdim": keepdim})  # type: ignore[no-any-return]
 
 

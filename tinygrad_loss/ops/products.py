@@ -1,176 +1,99 @@
-"""Products beyond ``matmul``: by name, by Einstein's notation, and attention."""
+"""Products of matrices and vectors under the names that say which: mm, mv, dot, bmm, outer, addmm and their kin."""
 
 from __future__ import annotations
 
-import math
-import string
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
-from ..op import TensorBase, op, sample, wrap
-from .activation import softmax
-from .arguments import axis
+from ..dtypes import Array
+from ..op import op, sample
+from .arguments import axis, tensor_of, unsupported
+from .arithmetic import mul
 from .broadcast import expand_row
-from .dropout import dropout
-from .elementwise import where_row
-from .linalg import matmul
-from .rearrange import diagonal
-from .shape import reshape, transpose, unsqueeze
+from .linalg import dot_row, matmul_row, mv_row
+from .shape import permute_row, reshape, transpose_row, unsqueeze_row
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = [
-    "addmm", "baddbmm", "bmm", "dot", "einsum", "inner", "mm", "mv", "outer", "scaled_dot_product_attention", "tensordot",
-]  # fmt: skip
+__all__ = ["addmm", "baddbmm", "bmm", "dot", "ger", "inner", "mm", "mv", "outer", "tensordot"]
+
+# --- rows ---------------------------------------------------------------------------------------------------------
 
 
-def _einsum_grads(g: Any, xs: tuple[Any, ...], equation: str) -> tuple[Any, ...]:
-    """The gradient of each operand: the product of the incoming one with all the others, in the operand's own letters."""
-    inputs, out = equation.split("->")
-    subscripts = inputs.split(",")
-    grads = []
-    for k, (mine, x) in enumerate(zip(subscripts, xs, strict=True)):
-        others = [(s, o) for j, (s, o) in enumerate(zip(subscripts, xs, strict=True)) if j != k]
-        known = set(out).union(*(s for s, _ in others))
-        kept = "".join(c for c in mine if c in known)
-        product = einsum_row(
-            g, *(o for _, o in others), equation=",".join([out, *(s for s, _ in others)]) + "->" + kept
-        )
-        if kept != mine:  # a letter that stands nowhere else was summed over: its gradient is the same all along
-            product = reshape(product, tuple(n if c in known else 1 for c, n in zip(mine, x.shape, strict=True)))
-            product = expand_row(product, shape=tuple(x.shape))
-        grads.append(product)
-    return tuple(grads)
+def _turned(x: Any) -> Any:
+    return transpose_row(x, dim0=-2, dim1=-1)
 
 
-einsum_row: Any = op(
-    "einsum",
-    lambda *xs, equation: np.einsum(equation, *xs, optimize=len(xs) > 2),
-    vjp=lambda g, xs, equation: _einsum_grads(g, xs, equation),
-    numpy="np.einsum({equation}, {xs})",
+bmm_row = op(
+    "bmm",
+    np.matmul,
+    vjp=(lambda g, b: matmul_row(g, _turned(b)), lambda g, a: matmul_row(_turned(a), g)),
+    numpy="{a} @ {b}",
     domain=(-2, 2),
-    samples=[
-        sample((3, 4), (4, 2), equation="ab,bc->ac"),
-        sample((3, 4), equation="ab->b"),
-        sample((2, 3), (3, 4), (4,), equation="ab,bc,c->a"),
-        sample((2, 3, 4), (2, 4), equation="abc,ac->"),
-    ],
+    samples=[sample((2, 3, 4), (2, 4, 2))],
 )
+
+
+def _added(x: Any, a: Array, b: Array, beta: float, alpha: float) -> Any:
+    out = np.matmul(a, b)
+    if alpha != 1:
+        out *= alpha
+    if beta == 0:  # what is not read may be NaN
+        return out
+    out += x if beta == 1 else x * beta
+    return out
+
+
+def _sum_of_product(name: str, samples: list[Any]) -> Any:
+    return op(
+        name,
+        lambda x, a, b, *, beta, alpha: _added(x, a, b, beta, alpha),
+        vjp=(
+            lambda g, beta: g * beta,
+            lambda g, b, alpha: matmul_row(g, _turned(b)) * alpha,
+            lambda g, a, alpha: matmul_row(_turned(a), g) * alpha,
+        ),
+        numpy="{beta} * {x} + {alpha} * ({a} @ {b})",
+        domain=(-2, 2),
+        samples=samples,
+    )
+
+
+addmm_row = _sum_of_product(
+    "addmm",
+    [sample((3, 2), (3, 4), (4, 2), beta=1, alpha=1), sample((2,), (3, 4), (4, 2), beta=0.5, alpha=2)],
+)
+baddbmm_row = _sum_of_product("baddbmm", [sample((2, 3, 2), (2, 3, 4), (2, 4, 2), beta=0.5, alpha=2)])
 
 # --- PyTorch's signatures -----------------------------------------------------------------------------------------
 
 
-def _expanded(equation: str, ranks: list[int]) -> tuple[list[str], str]:
-    """Letters for every dimension: ellipses spelled out, the implicit output made explicit."""
-    text = equation.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    parts = left.split(",")
-    if len(parts) != len(ranks):
-        raise RuntimeError(f"einsum(): {len(parts)} operands in the equation {equation!r}, and {len(ranks)} were given")
-    free = [c for c in string.ascii_letters if c not in text]
-    widest = max(
-        (rank - len(p.replace("...", "")) for p, rank in zip(parts, ranks, strict=True) if "..." in p), default=0
-    )
-    dots = free[:widest]
-    spelled = []
-    for part, rank in zip(parts, ranks, strict=True):
-        bare = part.replace("...", "", 1)
-        if not bare.isalpha() and bare:
+def _shown(*arrays: Array) -> str:
+    return " and ".join("x".join(map(str, a.shape)) for a in arrays)
+
+
+def _matched(name: str, ndims: tuple[int, ...], **tensors: Any) -> list[Array]:
+    """The arrays, once their kinds and numbers of dimensions are what the product takes."""
+    arrays = [tensor_of(x, name, place) for place, x in tensors.items()]
+    first = arrays[0]
+    for a in arrays:
+        if a.dtype != first.dtype:
             raise RuntimeError(
-                f"einsum(): invalid subscript given in {part!r} of {equation!r}: only letters and one '...'"
+                f"{name}: expected m1 and m2 to have the same dtype, but got: {dtypes.of(first)} != {dtypes.of(a)}; write "
+                f".to({dtypes.of(first)})"
             )
-        hidden = rank - len(bare)
-        if hidden < 0 or (hidden and "..." not in part):
+    if first.dtype.kind == "b":
+        raise unsupported(name, first)
+    for (place, n), a in zip(zip(tensors, ndims, strict=True), arrays, strict=True):
+        if a.ndim != n:
+            what = {1: "a vector", 2: "a matrix", 3: "a 3D tensor"}[n]
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({len(bare)}) does not match the number of dimensions "
-                f"({rank}) for the operand {part!r}"
+                f"{name}: {place} must be {what} ({n}D), got {a.ndim}D of shape {list(a.shape)}; write matmul()"
             )
-        spelled.append(part.replace("...", "".join(dots[widest - hidden :]), 1))
-    if arrow:
-        out = right.replace("...", "".join(dots), 1)
-    else:
-        letters = "".join(parts).replace(".", "")
-        out = "".join(dots) + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1)
-    for c in out:
-        if out.count(c) > 1 or not any(c in s for s in spelled):
-            raise RuntimeError(
-                f"einsum(): output subscript {c} appears more than once or in no operand of {equation!r}"
-            )
-    return spelled, out
-
-
-def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Return the sum of products that Einstein's notation describes.
-
-    Parameters
-    ----------
-    equation : str
-        Letters for the dimensions of each operand, separated by commas, and of the result after ``->``; ``...`` for any
-        others. Letters that the result has not are summed over. Or, as PyTorch takes too, operands and lists of numbers.
-    operands : Tensor
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.einsum("ij,j->i", tg.tensor([[1.0, 2.0], [3.0, 4.0]]), tg.tensor([1.0, 1.0]))
-    tensor([3., 7.])
-    """
-    if not isinstance(equation, str):
-        equation, operands = _from_lists((equation, *operands))
-    elif len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
-    if not operands:
-        raise RuntimeError("einsum(): must provide at least one operand")
-    parts, out = _expanded(equation, [x._array.ndim for x in operands])
-    common = dtypes.result_type(*(x._array for x in operands))
-    tensors = []
-    for i, x in enumerate(operands):
-        letters, x = parts[i], x.to(common)
-        for c in dict.fromkeys(letters):
-            while letters.count(c) > 1:  # a repeated letter walks along the diagonal
-                first, second = letters.index(c), letters.index(c, letters.index(c) + 1)
-                x = diagonal(x, 0, first, second)
-                letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + c
-        parts[i] = letters
-        tensors.append(x)
-    sizes: dict[str, int] = {}
-    for letters, x in zip(parts, tensors, strict=True):
-        for c, n in zip(letters, x._array.shape, strict=True):
-            if sizes.setdefault(c, n) not in (n, 1) and n != 1:
-                raise RuntimeError(
-                    f"einsum(): subscript {c} has size {n} for an operand, which does not broadcast with {sizes[c]}"
-                )
-            sizes[c] = max(sizes[c], n) if 0 not in (sizes[c], n) else 0
-    wide = [
-        x
-        if all(sizes[c] == n for c, n in zip(s, x._array.shape, strict=True))
-        else expand_row(x, shape=tuple(sizes[c] for c in s))
-        for s, x in zip(parts, tensors, strict=True)
-    ]
-    return einsum_row(*wide, equation=",".join(parts) + "->" + out)  # type: ignore[no-any-return]
-
-
-def _from_lists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    def spell(numbers: Any) -> str:
-        return "".join("..." if n is Ellipsis else string.ascii_letters[n] for n in numbers)
-
-    pairs, rest = divmod(len(arguments), 2)
-    operands = arguments[: 2 * pairs : 2]
-    text = ",".join(spell(numbers) for numbers in arguments[1 : 2 * pairs : 2])
-    return (f"{text}->{spell(arguments[-1])}" if rest else text), operands
-
-
-def _ranked(name: str, *expected: tuple[str, Any, int]) -> None:
-    for argument, x, rank in expected:
-        if not isinstance(x, TensorBase):
-            raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(x).__name__}")
-        if x._array.ndim != rank:
-            raise RuntimeError(
-                f"{name}(): argument '{argument}' must be {rank}D, got shape {list(x._array.shape)}; write matmul"
-            )
+    return arrays
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -179,16 +102,17 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.mm(tg.eye(2), tg.ones(2, 1))
-    tensor([[1.],
-            [1.]])
+    >>> tg.mm(tg.tensor([[1, 2]]), tg.tensor([[3], [4]]))
+    tensor([[11]])
     """
-    _ranked("mm", ("input", input, 2), ("mat2", mat2, 2))
-    return matmul(input, mat2)
+    a, b = _matched("mm", (2, 2), input=input, mat2=mat2)
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_shown(a, b)})")
+    return matmul_row(input, mat2)  # type: ignore[no-any-return]
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """Return the products of two batches of matrices; the batches are of one size.
+    """Return the products of two batches of matrices, one by one.
 
     Examples
     --------
@@ -196,13 +120,13 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> tg.bmm(tg.ones(5, 2, 3), tg.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    _ranked("bmm", ("input", input, 3), ("mat2", mat2, 3))
-    if len(input._array) != len(mat2._array):
+    a, b = _matched("bmm", (3, 3), input=input, mat2=mat2)
+    if b.shape[:2] != (a.shape[0], a.shape[2]):
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{len(input._array)}, ...] but got: "
-            f"{list(mat2._array.shape)}; bmm does not broadcast, matmul does"
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {a.shape[2]}] but got: "
+            f"{list(b.shape[:2])}."
         )
-    return matmul(input, mat2)
+    return bmm_row(input, mat2)  # type: ignore[no-any-return]
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -211,15 +135,17 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.mv(tg.ones(2, 3), tg.ones(3))
-    tensor([3., 3.])
+    >>> tg.mv(tg.tensor([[1, 2], [3, 4]]), tg.tensor([1, 1]))
+    tensor([3, 7])
     """
-    _ranked("mv", ("input", input, 2), ("vec", vec, 1))
-    return matmul(input, vec)
+    a, v = _matched("mv", (2, 1), input=input, vec=vec)
+    if a.shape[1] != v.shape[0]:
+        raise RuntimeError(f"size mismatch, mat ({_shown(a)}), vec ({_shown(v)})")
+    return mv_row(input, vec)  # type: ignore[no-any-return]
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """Return the inner product of two vectors.
+    """Return the sum of the products of two vectors.
 
     Examples
     --------
@@ -227,36 +153,46 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     >>> tg.dot(tg.tensor([1, 2]), tg.tensor([3, 4]))
     tensor(11)
     """
-    _ranked("dot", ("input", input, 1), ("tensor", tensor, 1))
-    if input._array.shape != tensor._array.shape:
+    a, b = tensor_of(input, "dot"), tensor_of(tensor, "dot", "tensor")
+    if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor {list(input._array.shape)} and src {list(tensor._array.shape)} to have "
-            f"the same number of elements"
+            f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors; write (input * tensor).sum()"
         )
-    return matmul(input, tensor)
+    if a.dtype != b.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {dtypes.of(a)} and {dtypes.of(b)}; write .to(dtype)"
+        )
+    if a.shape != b.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same number of "
+            f"elements"
+        )
+    return dot_row(input, tensor)  # type: ignore[no-any-return]
 
 
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """Return the sums of products over the last dimension of both.
+    """Return the sums of products over the last dimension of both; a 0-d tensor multiplies.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.inner(tg.tensor([1.0, 2.0]), tg.tensor([[3.0, 4.0], [5.0, 6.0]]))
-    tensor([11., 17.])
+    >>> tg.inner(tg.ones(2, 3), tg.ones(4, 3)).shape
+    torch.Size([2, 4])
     """
-    a, b = input._array, other._array
+    a, b = tensor_of(input, "inner"), tensor_of(other, "inner", "other")
     if not a.ndim or not b.ndim:
-        return input * other
+        return mul(input, other)  # type: ignore[no-any-return]
     if a.shape[-1] != b.shape[-1]:
         raise RuntimeError(
             f"inner() the last dimension must match on both input tensors but got shapes {list(a.shape)} and {list(b.shape)}"
         )
-    return tensordot(input, other, dims=([a.ndim - 1], [b.ndim - 1]))
+    if a.ndim == b.ndim == 1:
+        return dot(input, other)
+    return tensordot(input, other, ([-1], [-1]))
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """Return the products of all pairs of elements of two vectors.
+    """Return the matrix of the products of two vectors' elements.
 
     Examples
     --------
@@ -265,129 +201,112 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[3, 4],
             [6, 8]])
     """
-    _ranked("outer", ("input", input, 1), ("vec2", vec2, 1))
-    return unsqueeze(input, 1) * vec2
+    for place, x in (("input", input), ("vec2", vec2)):
+        if tensor_of(x, "outer", place).ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {place}, but got {x._array.ndim}-D; write .flatten()")
+    return mul(unsqueeze_row(input, dim=1), vec2)  # type: ignore[no-any-return]
+
+
+def _factors(x: Array, beta: Any, alpha: Any) -> dict[str, Any]:
+    """The two factors as numbers of the tensors' kind."""
+    return {"beta": int(beta), "alpha": int(alpha)} if x.dtype.kind in "iu" else {"beta": beta, "alpha": alpha}
+
+
+def _broadcast(input: Any, shape: tuple[int, ...], name: str) -> None:
+    given = input._array.shape
+    if len(given) > len(shape) or any(n not in (1, m) for n, m in zip(given[::-1], shape[::-1], strict=False)):
+        raise RuntimeError(
+            f"{name}: the input of shape {list(given)} does not expand to the product's shape {list(shape)}"
+        )
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return ``beta * input + alpha * (mat1 @ mat2)``; with beta 0 the input is ignored, NaN and all.
+    """Return ``beta * input + alpha * (mat1 @ mat2)``; with beta 0 the input is not read.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.addmm(tg.ones(1), tg.ones(1, 2), tg.ones(2, 1), alpha=2)
-    tensor([[5.]])
+    >>> tg.addmm(tg.tensor([10, 20]), tg.eye(2).long(), tg.eye(2).long(), alpha=3)
+    tensor([[13, 20],
+            [10, 23]])
     """
-    return _plus(input, mm(mat1, mat2), beta, alpha)  # type: ignore[no-any-return]
+    a, b = _matched("addmm", (2, 2), mat1=mat1, mat2=mat2)
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({_shown(a, b)})")
+    x = tensor_of(input, "addmm")
+    if x.dtype != a.dtype:
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {dtypes.of(x)} and {dtypes.of(b)}")
+    _broadcast(input, (a.shape[0], b.shape[1]), "addmm")
+    return addmm_row(input, mat1, mat2, **_factors(x, beta, alpha))  # type: ignore[no-any-return]
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """Return ``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices.
+    """Return ``beta * input + alpha * (batch1 @ batch2)`` for batches of matrices; with beta 0 the input is not read.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.baddbmm(tg.ones(1), tg.ones(1, 1, 2), tg.ones(1, 2, 1))
-    tensor([[[3.]]])
+    >>> tg.baddbmm(tg.zeros(1), tg.ones(5, 2, 3), tg.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
     """
-    return _plus(input, bmm(batch1, batch2), beta, alpha)  # type: ignore[no-any-return]
-
-
-def _plus(input: Any, product: Any, beta: float, alpha: float) -> Any:
-    product = product if alpha == 1 else product * alpha
-    shape = product._array.shape
-    try:
-        fits = np.broadcast_shapes(input._array.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    a, b = _matched("baddbmm", (3, 3), batch1=batch1, batch2=batch2)
+    if b.shape[:2] != (a.shape[0], a.shape[2]):
         raise RuntimeError(
-            f"The expanded size of the tensor {list(shape)} must match the input's {list(input._array.shape)}"
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {a.shape[2]}] but got: "
+            f"{list(b.shape[:2])}."
         )
-    if beta == 0:
-        return product
-    return (input if beta == 1 else input * beta) + product
+    x = tensor_of(input, "baddbmm")
+    if x.dtype != a.dtype:
+        raise RuntimeError(f"Input dtypes must be the same, got: input {dtypes.of(x)}, batch1: {dtypes.of(a)}")
+    _broadcast(input, (a.shape[0], a.shape[1], b.shape[2]), "baddbmm")
+    return baddbmm_row(input, batch1, batch2, **_factors(x, beta, alpha))  # type: ignore[no-any-return]
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Return the sums of products over the last ``dims`` dimensions of a and the first of b, or over lists of them.
+    """Return the sums of products over pairs of dimensions: the last ``dims`` of a with the first of b, or two lists.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(3, 4, 5)).shape
+    >>> tg.tensordot(tg.ones(2, 3, 4), tg.ones(4, 3, 5), dims=([1, 2], [1, 0])).shape
     torch.Size([2, 5])
     """
-    n, m = a._array.ndim, b._array.ndim
-    if isinstance(dims, TensorBase):
-        dims = dims._array.tolist()
-    if isinstance(dims, int):
-        if dims < 0 or dims > min(n, m):
-            raise RuntimeError(f"tensordot expects dims >= 0 and at most {min(n, m)}, but got dims={dims}")
-        left, right = list(range(n - dims, n)), list(range(dims))
+    x, y = tensor_of(a, "tensordot", "a"), tensor_of(b, "tensordot", "b")
+    if x.dtype != y.dtype:
+        raise RuntimeError(f"both inputs should have same dtype, got {dtypes.of(x)} and {dtypes.of(y)}")
+    if isinstance(dims, (tuple, list)):
+        lists = [list(d) if isinstance(d, (tuple, list)) else [d] for d in dims]
+        left, right = [axis(d, x.ndim) for d in lists[0]], [axis(d, y.ndim) for d in lists[1]]
     else:
-        left, right = (
-            [axis(d, k) for d in (v if isinstance(v, (list, tuple)) else (v,))]
-            for v, k in zip(dims, (n, m), strict=True)
-        )
+        n = int(dims)
+        if not 0 <= n <= min(x.ndim, y.ndim):
+            raise RuntimeError(f"tensordot expects 0 <= dims <= {min(x.ndim, y.ndim)}, got {n}")
+        left, right = list(range(x.ndim - n, x.ndim)), list(range(n))
+    if len(left) != len(right):
+        raise RuntimeError(f"both dimension lists should have same length, got {left} and {right}")
     for i, j in zip(left, right, strict=True):
-        if a._array.shape[i] != b._array.shape[j]:
+        if x.shape[i] != y.shape[j] and 1 not in (x.shape[i], y.shape[j]):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a._array.shape[i]} in dim {i} and second has size "
-                f"{b._array.shape[j]} in dim {j}"
+                f"contracted dimensions need to match, but first has size {x.shape[i]} in dim {i} and second has size "
+                f"{y.shape[j]} in dim {j}"
             )
-    letters = string.ascii_letters
-    first = list(letters[:n])
-    second = list(letters[n : n + m])
-    for i, j in zip(left, right, strict=True):
-        second[j] = first[i]
-    out = [c for i, c in enumerate(first) if i not in left] + [c for j, c in enumerate(second) if j not in right]
-    return einsum(f"{''.join(first)},{''.join(second)}->{''.join(out)}", a, b)
+    sizes = [max(x.shape[i], y.shape[j]) for i, j in zip(left, right, strict=True)]
+    a, b = _widened(a, left, sizes), _widened(b, right, sizes)
+    rows = [d for d in range(x.ndim) if d not in left]
+    columns = [d for d in range(y.ndim) if d not in right]
+    n = int(np.prod(sizes, dtype=int))
+    outer_a, outer_b = tuple(x.shape[d] for d in rows), tuple(y.shape[d] for d in columns)
+    first = reshape(permute_row(a, dims=(*rows, *left)), (int(np.prod(outer_a, dtype=int)), n))
+    second = reshape(permute_row(b, dims=(*right, *columns)), (n, int(np.prod(outer_b, dtype=int))))
+    return reshape(matmul_row(first, second), outer_a + outer_b)
 
 
-def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """Return softmax(query key^T / sqrt(E) + mask) value (Vaswani et al. 2017).
+def _widened(x: Any, dims: list[int], sizes: list[int]) -> Any:
+    """Dimensions of size 1 repeated to the size that they are contracted with."""
+    shape = list(x._array.shape)
+    for d, n in zip(dims, sizes, strict=True):
+        shape[d] = n
+    return x if tuple(shape) == x._array.shape else expand_row(x, shape=tuple(shape))
 
-    Parameters
-    ----------
-    query, key, value : Tensor of shape (..., L, E), (..., S, E), (..., S, Ev)
-    attn_mask : Tensor, optional
-        Bool (true where attention may go) or added to the scores.
-    is_causal : bool
-        Position i sees positions up to i.
 
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> q = tg.ones(1, 2, 4)
-    >>> tg.nn.functional.scaled_dot_product_attention(q, q, q).shape
-    torch.Size([1, 2, 4])
-    """
-    length, size = query._array.shape[-2], key._array.shape[-2]
-    if enable_gqa and query._array.ndim >= 3:
-        times = query._array.shape[-3] // key._array.shape[-3]
-        key, value = key.repeat_interleave(times, -3), value.repeat_interleave(times, -3)
-    factor = 1 / math.sqrt(query._array.shape[-1]) if scale is None else scale
-    scores = matmul(query * factor, transpose(key, -2, -1))
-    if is_causal:
-        if attn_mask is not None:
-            raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
-        attn_mask = wrap(np.tril(np.ones((length, size), bool)))
-    if attn_mask is not None:
-        if attn_mask._array.dtype.kind == "b":
-            scores = where_row(attn_mask, scores, -math.inf)
-        else:
-            scores = scores + attn_mask
-    weights = softmax(scores, -1)
-    if attn_mask is not None and attn_mask._array.dtype.kind == "b":  # a row that sees nothing gives zeros, not NaN
-        weights = where_row(wrap(attn_mask._array.any(-1, keepdims=True)), weights, 0.0)
-    return matmul(dropout(weights, dropout_p) if dropout_p else weights, value)
+ger = outer

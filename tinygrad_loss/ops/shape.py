@@ -36,6 +36,14 @@ copied_row = op(
     samples=[sample((3, 4), shape=(2, 6))],
     grad_name="UnsafeViewBackward0",
 )
+view_bytes_row = op(
+    "view_bytes",
+    lambda x, *, dtype: x.view(dtype),
+    numpy="{x}.view({dtype})",
+    domain=(-2, 2),
+    samples=[sample(np.arange(6), dtype="float64")],
+    view=True,
+)
 permute_row: Any = op(
     "permute",
     lambda x, *, dims: x.transpose(dims),
@@ -66,18 +74,18 @@ t_row: Any = op(
 )
 squeeze_row = op(
     "squeeze",
-    lambda x, *, dim: x.squeeze(dim),
+    lambda x, *, dim, form: x.squeeze(dim),
     vjp=lambda g, x_shape: reshape(g, x_shape),
     numpy="{x}.squeeze({dim})",
     domain=(-2, 2),
-    samples=[sample((3, 1, 4), dim=(1,))],
+    samples=[sample((3, 1, 4), dim=(1,), form=1)],
     view=True,
-    grad_name="SqueezeBackward1",
+    grad_name=lambda arrays, params: f"SqueezeBackward{params['form']}",  # of all, of one or of several dimensions
 )
 unsqueeze_row = op(
     "unsqueeze",
     lambda x, *, dim: np.expand_dims(x, dim),
-    vjp=lambda g, dim: squeeze_row(g, dim=(dim,)),
+    vjp=lambda g, dim: squeeze_row(g, dim=(dim,), form=1),
     numpy="np.expand_dims({x}, {dim})",
     domain=(-2, 2),
     samples=[sample((3, 4), dim=1), sample((), dim=0)],
@@ -114,6 +122,15 @@ contiguous_row = op(
     numpy="np.ascontiguousarray({x})",
     domain=(-2, 2),
     samples=[sample((3, 4))],
+    grad_name="CloneBackward0",
+)
+channels_last_row = op(
+    "channels_last",
+    lambda x: np.moveaxis(np.moveaxis(x, 1, -1).copy("C"), -1, 1),
+    vjp=lambda g: g,
+    numpy="{x}.copy()",
+    domain=(-2, 2),
+    samples=[sample((2, 3, 2, 2))],
     grad_name="CloneBackward0",
 )
 to_row = op(
@@ -172,7 +189,7 @@ def _resolved(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Any, *new: Any, shape: Any = None) -> Tensor:
     """Return the same elements in another shape: a view where one can show it, else a copy.
 
     Parameters
@@ -189,18 +206,16 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
             [3, 4, 5]])
     """
     array = input._array if isinstance(input, TensorBase) else input
-    if shape.__class__ is tuple and len(shape) == 1 and shape[0].__class__ is tuple:
-        shape = shape[0]
-    shape = _resolved(sizes(shape), array.size)
-    if array.shape == shape:
-        return input
+    shape = _resolved(sizes(new, shape), array.size)
+    if array is input and array.shape == shape:
+        return input  # type: ignore[return-value]
     try:
         return view_row(input, shape=shape)  # type: ignore[no-any-return]
     except ValueError:
         return copied_row(input, shape=shape)  # type: ignore[no-any-return]
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """Return a view of another shape, or of the same bytes as another dtype.
 
     Examples
@@ -211,7 +226,9 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     RuntimeError: view size is not compatible with input tensor's size and stride: ... Write .reshape(4) instead.
     """
     array = input._array
-    resolved = _resolved(sizes(shape), array.size)
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], dtypes.dtype)):
+        return _other_bytes(input, shape[0] if dtype is None else dtype)
+    resolved = _resolved(sizes(shape, size), array.size)
     try:
         return view_row(input, shape=resolved)  # type: ignore[no-any-return]
     except ValueError:
@@ -223,25 +240,15 @@ def view(input: Tensor, *shape: Any) -> Tensor:
         ) from None
 
 
-def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Return the dimensions from ``start_dim`` to ``end_dim`` as one.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.zeros(2, 3, 4).flatten(1).shape
-    torch.Size([2, 12])
-    """
-    shape = input._array.shape
-    if not shape:
-        return reshape(input, (1,))
-    first, last = axis(start_dim, len(shape)), axis(end_dim, len(shape))
-    if first > last:
-        raise RuntimeError(f"flatten() has invalid args: start_dim {start_dim} cannot come after end_dim {end_dim}")
-    return reshape(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+def _other_bytes(input: Tensor, dtype: Any) -> Tensor:
+    target = dtypes.as_numpy(dtype)
+    try:
+        return view_bytes_row(input, dtype=target)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise RuntimeError(f"view: {dtypes.of(input._array)} cannot be seen as {dtype}: {error}") from None
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Return a view with the dimensions in another order.
 
     Examples
@@ -250,7 +257,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     >>> tg.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
-    order = tuple(axis(d, input._array.ndim) for d in sizes(dims))
+    order = tuple(axis(d, input._array.ndim) for d in sizes(order, dims))
     if sorted(order) != list(range(input._array.ndim)):
         raise RuntimeError(
             f"permute(dims): dims {list(order)} must name each of the {input._array.ndim} dimensions once"
@@ -258,128 +265,53 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return permute_row(input, dims=order)  # type: ignore[no-any-return]
 
 
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Return a view with two dimensions swapped.
+class memory_format:
+    """How the elements of a tensor lie in memory, for ``clone`` and ``contiguous``."""
 
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.zeros(2, 3, 4).transpose(1, 2).shape
-    torch.Size([2, 4, 3])
-    """
-    n = input._array.ndim
-    return transpose_row(input, dim0=axis(dim0, n), dim1=axis(dim1, n))  # type: ignore[no-any-return]
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
 
 
-def t(input: Tensor) -> Tensor:
-    """Return the transpose of a matrix; a vector or scalar stays as it is.
+preserve_format, contiguous_format = memory_format("preserve_format"), memory_format("contiguous_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
 
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.zeros(2, 3).t().shape
-    torch.Size([3, 2])
-    """
-    if input._array.ndim > 2:
+
+def _checked(array: Array, kind: memory_format) -> None:
+    if kind in (channels_last, channels_last_3d) and array.ndim != (4 if kind is channels_last else 5):
         raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D. "
-            f"Write .transpose(dim0, dim1) or .mT."
+            f"required rank {4 if kind is channels_last else 5} tensor to use {kind.name} format, got {array.ndim}D of "
+            f"shape {list(array.shape)}"
         )
-    return t_row(input)  # type: ignore[no-any-return]
 
 
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Return a view without the dimensions of size 1, or without those of ``dim`` that have it.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.zeros(2, 1, 3).squeeze().shape, tg.zeros(2, 1, 3).squeeze(0).shape
-    (torch.Size([2, 3]), torch.Size([2, 1, 3]))
-    """
-    shape = input._array.shape
-    named = (
-        range(len(shape))
-        if dim is None
-        else [axis(d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
-    )
-    return squeeze_row(input, dim=tuple(d for d in named if shape and shape[d] == 1))  # type: ignore[no-any-return]
-
-
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """Return a view with a dimension of size 1 put in at ``dim``.
+def clone(input: Tensor, *, memory_format: memory_format = preserve_format) -> Tensor:
+    """Return a copy that stays on the tape, laid out as the input unless another format is asked for.
 
     Examples
     --------
     >>> import tinygrad_loss as tg
-    >>> tg.zeros(2, 3).unsqueeze(1).shape
-    torch.Size([2, 1, 3])
+    >>> x = tg.tensor([1.0, 2.0], requires_grad=True)
+    >>> tg.clone(x)
+    tensor([1., 2.], grad_fn=<CloneBackward0>)
     """
-    return unsqueeze_row(input, dim=axis(dim, input._array.ndim + 1))  # type: ignore[no-any-return]
+    _checked(input._array, memory_format)
+    if memory_format is preserve_format:
+        return clone_row(input)  # type: ignore[no-any-return]
+    return (contiguous_row if memory_format is contiguous_format else channels_last_row)(input)  # type: ignore[no-any-return]
 
 
-def _joined(tensors: Any, name: str) -> tuple[Any, ...]:
-    if isinstance(tensors, TensorBase) or not isinstance(tensors, (tuple, list)):
-        raise TypeError(
-            f"{name}(): argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}; write {name}([a, b])"
-        )
-    if not tensors:
-        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
-    for i, x in enumerate(tensors):
-        if not isinstance(x, TensorBase):
-            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
-    if len({x._array.dtype for x in tensors}) == 1:
-        return tuple(tensors)
-    common = dtypes.result_type(*(x._array for x in tensors)).numpy
-    return tuple(to(x, common) for x in tensors)
-
-
-def cat(tensors: Any, dim: int = 0) -> Tensor:
-    """Join tensors along a dimension that they have; the others must agree.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.cat([tg.tensor([1, 2]), tg.tensor([3])])
-    tensor([1, 2, 3])
-    """
-    xs = _joined(tensors, "cat")
-    # PyTorch lets an empty 1-D tensor stand beside anything, for loops that start from one.
-    kept = tuple(x for x in xs if x._array.shape != (0,)) or xs
-    first = kept[0]._array.shape
-    d = axis(dim, len(first))
-    if not first:
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated; write stack()")
-    for i, x in enumerate(kept):
-        shape = x._array.shape
-        if len(shape) != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
-        if shape[:d] + shape[d + 1 :] != first[:d] + first[d + 1 :]:
-            raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {d}. Expected {list(first)} but got {list(shape)} "
-                f"for tensor number {i} in the list."
-            )
-    return cat_row(*kept, dim=d)  # type: ignore[no-any-return]
-
-
-def stack(tensors: Any, dim: int = 0) -> Tensor:
-    """Join tensors of one shape along a new dimension.
-
-    Examples
-    --------
-    >>> import tinygrad_loss as tg
-    >>> tg.stack([tg.tensor([1, 2]), tg.tensor([3, 4])], dim=1)
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    xs = _joined(tensors, "stack")
-    for i, x in enumerate(xs):
-        if x._array.shape != xs[0]._array.shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(xs[0]._array.shape)} at entry 0 and "
-                f"{list(x._array.shape)} at entry {i}"
-            )
-    return stack_row(*xs, dim=axis(dim, xs[0]._array.ndim + 1))  # type: ignore[no-any-return]
+def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) -> Tensor:
+    """Return the tensor itself if its elements lie in memory in their order, else a copy whose do."""
+    array = input._array
+    _checked(array, memory_format)
+    if memory_format in (channels_last, channels_last_3d):
+        return input if np.moveaxis(array, 1, -1).flags.c_contiguous else channels_last_row(input)
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+    return input if array.flags.c_contiguous else contiguous_row(input)
 
 
 def to(x: Any, dtype: Any) -> Any:

@@ -17,23 +17,24 @@ _INDICES = [
 ]
 
 
-def _slicing(name: str, grad_name: str) -> Any:
+def _slicing(name: str, grad_name: str, samples: list[Any] = _INDICES[1:2]) -> Any:
     return op(
         name,
         lambda x, *, index: x[index] if Ellipsis in index else x[(*index, Ellipsis)],  # Ellipsis: a view even if 0-d
         vjp=lambda g, x_shape, index: slice_grad(g, shape=x_shape, index=index),
         numpy="{x}[{index}]",
         domain=(-2, 2),
-        samples=_INDICES,
+        samples=samples,
         view=True,
         grad_name=grad_name,
     )
 
 
 select_row = _slicing("select", "SelectBackward0")
-slice_row = _slicing("slice", "SliceBackward0")
+slice_row = _slicing("slice", "SliceBackward0", _INDICES)
 unbind_row = _slicing("unbind", "UnbindBackward0")
 split_row = _slicing("split", "SplitBackward0")
+split_sizes_row = _slicing("split_with_sizes", "SplitWithSizesBackward0")
 
 
 def _placed(g: Array, *, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:

@@ -41,7 +41,7 @@ def _variance(x: Array, dim: Dims, keepdim: bool, correction: float) -> Any:
     return kernels.variance(x, _all_axes(dim, x.ndim), keepdim, correction)
 
 
-def _deviation(x: Array, *, dim: Dims) -> Array:
+def _deviation(x: Array, *, dim: Dims) -> Any:
     if not x.size:
         return x.copy()
     wide = x.astype(np.float64, copy=False)

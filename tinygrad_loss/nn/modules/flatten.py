@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from ...ops.arguments import axis
-from ...ops.shape import flatten, reshape
+from ...ops.shape import reshape
+from ...ops.views import flatten
 from ...tensor import Tensor
 from .module import Module
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...op import TensorBase
-from ...ops.shape import cat, reshape
+from ...ops.joining import cat
+from ...ops.shape import reshape
 from ...tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]

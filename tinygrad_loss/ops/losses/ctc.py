@@ -12,7 +12,8 @@ from ...op import TensorBase, wrap
 from ..blending import logaddexp
 from ..elementwise import where_row
 from ..index import index_row
-from ..shape import cat, reshape
+from ..joining import cat
+from ..shape import reshape
 from ..slicing import slice_row
 from .checks import check_floating, check_reduction, check_tensors, position
 from .reduce import reduced, widened

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...op import edge_of, wrap
 from ...ops.create import as_tensor, tensor
-from ...ops.shape import stack
+from ...ops.joining import stack
 from ...tensor import Tensor
 
 __all__ = ["default_collate", "default_convert"]
