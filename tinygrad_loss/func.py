@@ -11,7 +11,8 @@ import numpy as np
 from . import autograd
 from .op import Node, TensorBase, edge_of, identity, mode, wrap
 from .ops.arguments import axis
-from .ops.shape import reshape, stack
+from .ops.joining import stack
+from .ops.shape import reshape
 from .ops.slicing import select_row
 
 __all__ = [

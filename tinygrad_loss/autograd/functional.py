@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..op import TensorBase, edge_of, identity, wrap
-from ..ops.shape import reshape, stack
+from ..ops.joining import stack
+from ..ops.shape import reshape
 from .backward import grad
 from .grad_mode import enable_grad
 
