@@ -43,13 +43,13 @@ from .ops.diagonals import *
 from .ops.einsum import einsum
 from .ops.elementwise import *
 from .ops.extrema import *
+from .ops.gates import erf
 from .ops.gathering import *
 from .ops.joining import *
 from .ops.linalg import matmul
 from .ops.parts import *
 from .ops.products import *
 from .ops.rearrange import *
-from .ops.rectifiers import erf
 from .ops.reduce import *
 from .ops.rounding import *
 from .ops.scan import *

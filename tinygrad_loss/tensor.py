@@ -21,6 +21,7 @@ from .ops import (
     diagonals,
     elementwise,
     extrema,
+    gates,
     gathering,
     index,
     inplace,
@@ -28,7 +29,6 @@ from .ops import (
     parts,
     products,
     rearrange,
-    rectifiers,
     reduce,
     rounding,
     scan,
@@ -585,7 +585,7 @@ class Tensor(InPlaceMethods):
         return elementwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     sigmoid, tanh, relu = activation.sigmoid, activation.tanh, activation.relu
-    erf = rectifiers.erf
+    erf = gates.erf
     softmax, log_softmax, logsumexp = activation.softmax, activation.log_softmax, activation.logsumexp
     sum, mean, prod, all, any = reduce.sum, reduce.mean, reduce.prod, reduce.all, reduce.any
     count_nonzero, cumsum, cumprod = reduce.count_nonzero, scan.cumsum, scan.cumprod

@@ -40,6 +40,13 @@ scaled_dot_product_attention linear bilinear one_hot
 NAMES = [*_TORCH.split(), *(f"nn.functional.{name}" for name in _FUNCTIONAL.split())]
 DTYPES = ("float64", "float32", "int64", "bool", "int32", "uint8")
 TOLERANCE = {"float64": {"rtol": 1e-9, "atol": 1e-10}, "float32": {"rtol": 2e-6, "atol": 1e-5}}
+# Where float32 itself, or PyTorch, is farther from the truth than that.
+LOOSE = {
+    # multiplies by the float32 nearest to 1 / 6
+    ("nn.functional.hardsigmoid", "float64"): {"rtol": 1e-7, "atol": 0.0},
+    # the samples' scores are in the hundreds: both are 1.7e-5 from the float64 result
+    ("nn.functional.scaled_dot_product_attention", "float32"): {"rtol": 2e-5, "atol": 5e-5},
+}
 
 
 def seeded(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,7 +182,7 @@ def same(theirs: Any, mine: Any, what: str) -> None:
     if str(theirs.dtype) != str(mine.dtype):
         raise Mismatch(f"{what}: {theirs.dtype} expected, got {mine.dtype}")
     a, b = theirs.detach().numpy(force=True), mine.detach().numpy()
-    tolerance = TOLERANCE.get(a.dtype.name)
+    tolerance = LOOSE.get((what.partition(":")[0], a.dtype.name)) or TOLERANCE.get(a.dtype.name)
     if tolerance is None:
         np.testing.assert_array_equal(b, a, err_msg=what)
     else:
@@ -244,7 +251,7 @@ def wrong_name(theirs: Any, mine: Any) -> str | None:
     return None
 
 
-def gradients(theirs: Any, mine: Any, pairs: list[tuple[Any, Any]], second: bool) -> None:
+def gradients(name: str, theirs: Any, mine: Any, pairs: list[tuple[Any, Any]], second: bool) -> None:
     """Compare vector-Jacobian products of random cotangents, and theirs in turn."""
     import torch
 
@@ -269,7 +276,7 @@ def gradients(theirs: Any, mine: Any, pairs: list[tuple[Any, Any]], second: bool
     got = tg.autograd.grad([b for _, b in outs], ys, w, create_graph=second, allow_unused=True)
     first = [torch.zeros_like(x) if g is None else g for g, x in zip(first, xs, strict=True)]
     got = [tg.zeros_like(y) if g is None else g for g, y in zip(got, ys, strict=True)]
-    same(first, got, "gradient")
+    same(first, got, f"{name}: gradient")
     if not second:
         return
     directions = [rng.standard_normal(tuple(g.shape)) for g in first]
@@ -284,7 +291,7 @@ def gradients(theirs: Any, mine: Any, pairs: list[tuple[Any, Any]], second: bool
             return  # PyTorch has no second derivative of this
         raise
     found = tg.autograd.grad(mine_total, [*ys, *w], allow_unused=True, materialize_grads=True)
-    same(list(expected), list(found), "second gradient")
+    same(list(expected), list(found), f"{name}: second gradient")
 
 
 def check(name: str, their_f: Any, my_f: Any, sample: Any, *, second: bool, inplace: bool = False) -> str | None:
@@ -308,20 +315,20 @@ def check(name: str, their_f: Any, my_f: Any, sample: Any, *, second: bool, inpl
         input, my_input = input.clone(), my_input.clone()
     try:
         theirs = their_f(input, *args, **kwargs)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever PyTorch raises
         try:
             my_f(my_input, *my_args, **my_kwargs)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- it raises here too
             return None
         raise Mismatch(f"PyTorch raises {type(error).__name__}: {error!s:.100}") from None
     mine = my_f(my_input, *my_args, **my_kwargs)
     tied = tied_dim(name, sample)
-    same(theirs, mine if tied is None else same_elements(theirs, mine, input, tied, name), "value")
+    same(theirs, mine if tied is None else same_elements(theirs, mine, input, tied, name), f"{name}: value")
     if inplace:
-        same(input, my_input, "written")
+        same(input, my_input, f"{name}: written")
     else:
         same_views(theirs, mine, convert, "value")
-    gradients(theirs, mine, convert.pairs, second)
+    gradients(name, theirs, mine, convert.pairs, second)
     return wrong_name(theirs, mine)
 
 
@@ -381,7 +388,7 @@ def run(name: str, reference: bool = False, dtypes: tuple[str, ...] = DTYPES) ->
                         name_there = check(name, theirs, mine, sample, second=second, inplace=inplace)
                         names |= {name_there} if name_there else set()
                         passed += 1
-                    except Exception as error:
+                    except Exception as error:  # noqa: BLE001 -- it goes into the table
                         place = "" if isinstance(error, AssertionError) else origin(error)
                         failures.append(
                             f"{name} {info.variant_test_name} {dtype_name} sample {i} {what}: {describe(sample)}\n"
@@ -406,7 +413,7 @@ def run_errors(name: str) -> tuple[int, int, list[str]]:
             try:
                 info.op(sample.input, *sample.args, **sample.kwargs)
                 continue  # it is a sample of an error of another device
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- whatever PyTorch raises
                 expected = error
             total += 1
             try:

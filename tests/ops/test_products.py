@@ -42,15 +42,15 @@ def test_einsum_by_lists_and_mixed_dtypes() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: tg.einsum("ij,jk", x), "2 operands in the equation 'ij,jk', and 1 were given"),
+        (lambda x: tg.einsum("ij,jk", x), "fewer operands were provided than specified in the equation: 1 for 2 terms"),
         (lambda x: tg.einsum("ijk", x), "does not match the number of dimensions"),
         (lambda x: tg.einsum("ij->ik", x), "output subscript k"),
         (lambda x: tg.einsum("ij,ij", x, x.T), "does not broadcast"),
-        (lambda x: tg.mm(x, tg.ones(3)), "'mat2' must be 2D"),
-        (lambda x: tg.bmm(x, x), "must be 3D"),
+        (lambda x: tg.mm(x, tg.ones(3)), "mat2 must be a matrix"),
+        (lambda x: tg.bmm(x, x), "must be a 3D tensor"),
         (lambda x: tg.dot(tg.ones(2), tg.ones(3)), "inconsistent tensor size"),
         (lambda x: tg.tensordot(x, x, 1), "contracted dimensions need to match"),
-        (lambda x: tg.addmm(tg.ones(5), x, x.T), "expanded size"),
+        (lambda x: tg.addmm(tg.ones(5), x, x.T), "does not expand to"),
     ],
 )
 def test_errors(call: Any, words: str) -> None:

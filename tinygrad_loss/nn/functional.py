@@ -13,6 +13,7 @@ from ..ops.batch_norm import batch_norm, instance_norm
 from ..ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from ..ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from ..ops.embedding import embedding
+from ..ops.gates import celu, gelu, glu, mish, normalize, selu, silu, softsign, tanhshrink
 from ..ops.inplace import inplace as _in_place
 from ..ops.linalg import linear
 from ..ops.losses.binary import binary_cross_entropy, binary_cross_entropy_with_logits
@@ -38,23 +39,14 @@ from ..ops.pool import (
     max_pool2d,
 )
 from ..ops.rectifiers import (
-    celu,
-    gelu,
-    glu,
     hardshrink,
     hardsigmoid,
     hardswish,
     hardtanh,
     leaky_relu,
-    mish,
-    normalize,
     prelu,
     relu6,
-    selu,
-    silu,
     softshrink,
-    softsign,
-    tanhshrink,
     threshold,
 )
 from ..ops.resize import interpolate, pixel_shuffle, pixel_unshuffle

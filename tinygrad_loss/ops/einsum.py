@@ -48,7 +48,11 @@ def _grad(g: Any, xs: tuple[Any, ...], terms: list[str], output: str, i: int) ->
     # A letter that stands nowhere else was summed over: every element along it has the same gradient. So have those
     # along a letter that is of size 1 everywhere else.
     sizes, shape = dict(zip(kept, out.shape, strict=True)), xs[i].shape
-    full = tuple(max(sizes.get(letter, 1), n) for letter, n in zip(terms[i], shape, strict=True)) if 0 not in shape else shape
+    full = (
+        tuple(max(sizes.get(letter, 1), n) for letter, n in zip(terms[i], shape, strict=True))
+        if 0 not in shape
+        else shape
+    )
     if out.shape == full:
         return out
     return expand_row(reshape(out, tuple(sizes.get(letter, 1) for letter in terms[i])), shape=full)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from .broadcast import expand_row
 from .index import basic_view, index_row, split
 from .shape import clone_row, reshape, to
 from .slicing import select_row, split_row, unbind_row
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
 
 
 def _layout(x: Array) -> tuple[int, ...]:
@@ -233,6 +236,11 @@ def rewrite(x: Any, y: Any, name: str) -> None:
     )
     continue_as(base, node)
     refresh(x)
+
+
+def settled(row: Callable[..., Any], x: Any, into: bool, **params: Any) -> Tensor:
+    """What a row of one operand gives; put into that operand if asked to, as ``F.silu(x, inplace=True)``."""
+    return (inplace(row, f"{row.__name__}_") if into else row)(x, **params)  # type: ignore[no-any-return]
 
 
 def inplace(fn: Callable[..., Any], name: str) -> Callable[..., Any]:

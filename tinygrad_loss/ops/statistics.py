@@ -45,7 +45,7 @@ def _deviation(x: Array, *, dim: Dims) -> Any:
     if not x.size:
         return x.copy()
     wide = x.astype(np.float64, copy=False)
-    return (wide - np.mean(wide, axis=dim, keepdims=True)).astype(x.dtype, copy=False)  # type: ignore[no-any-return]
+    return (wide - np.mean(wide, axis=dim, keepdims=True)).astype(x.dtype, copy=False)
 
 
 # A projection: it is its own transpose, hence its own rule.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...ops import rectifiers
+from ...ops import gates, rectifiers
 from ...ops.create import empty
 from ...tensor import Tensor
 from .. import functional as F
@@ -73,7 +73,7 @@ class SELU(_MaybeInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.selu(input, self.inplace)
+        return gates.selu(input, self.inplace)
 
 
 class CELU(Module):
@@ -93,7 +93,7 @@ class CELU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.celu(input, self.alpha, self.inplace)
+        return gates.celu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
@@ -112,7 +112,7 @@ class SiLU(_MaybeInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.silu(input, self.inplace)
+        return gates.silu(input, self.inplace)
 
 
 class Mish(_MaybeInPlace):
@@ -127,7 +127,7 @@ class Mish(_MaybeInPlace):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.mish(input, self.inplace)
+        return gates.mish(input, self.inplace)
 
 
 class LeakyReLU(Module):
@@ -265,7 +265,7 @@ class Tanhshrink(Module):
     tensor([0.0000, 0.2384])
     """
 
-    forward = staticmethod(rectifiers.tanhshrink)
+    forward = staticmethod(gates.tanhshrink)
 
 
 class Softsign(Module):
@@ -278,7 +278,7 @@ class Softsign(Module):
     tensor([-0.5000,  0.7500])
     """
 
-    forward = staticmethod(rectifiers.softsign)
+    forward = staticmethod(gates.softsign)
 
 
 class Threshold(Module):
@@ -320,7 +320,7 @@ class GELU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.gelu(input, self.approximate)
+        return gates.gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
@@ -343,7 +343,7 @@ class GLU(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the function of the input."""
-        return rectifiers.glu(input, self.dim)
+        return gates.glu(input, self.dim)
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the parentheses."""
