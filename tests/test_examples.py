@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 import sys
 from pathlib import Path
@@ -152,3 +153,146 @@ def test_an_image_of_the_wrong_size_is_explained() -> None:
     net = example("cifar10_cnn").Net()
     with pytest.raises(RuntimeError, match=r"takes 400 features, the input of shape \[1, 44944\] has 44944"):
         net(tg.zeros(1, 3, 224, 224))
+
+
+# --- binary_mlp ---------------------------------------------------------------------------------------------------
+
+
+def test_binary_mlp_prints_pytorchs_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    # Frozen: the output of the article's program under PyTorch 2.13.0, on the CPU, with the same seed.
+    expected = (FIXTURES / "binary_mlp.txt").read_text(encoding="utf-8")
+    assert example("binary_mlp").main([]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_binary_mlp_with_logits_takes_the_same_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "loss.png"
+    assert example("binary_mlp").main(["--iterations", "201", "--logits", "--plot", str(picture)]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    expected = (FIXTURES / "binary_mlp.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == [*expected[:8], "last " + expected[7].split()[1]]
+    assert last == f"wrote {picture}"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_binary_mlp_shows_the_trap_of_two_shapes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert example("binary_mlp").main(["--trap"]) == 0
+    out = capsys.readouterr().out
+    assert "the target size [1000] must be the same as the input size [1000, 1]. Write target.unsqueeze(1)" in out
+    assert "predictions - labels has the shape [1000, 1000] and no error is raised" in out
+    all_pairs = re.search(r"its mean square ([\d.]+)", out)
+    least = re.search(r"the first mean square is then ([\d.]+)", out)
+    assert least is not None
+    assert all_pairs is not None
+    assert float(least[1]) < float(all_pairs[1])
+    assert float(least[1]) == pytest.approx(0.498 * 0.502, abs=5e-6)  # the variance of the labels
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "words"),
+    [
+        ("binary_mlp", ["--iterations", "0"], "--iterations: expected a whole number of at least 1, got 0"),
+        ("binary_mlp", ["--lr", "nan"], "--lr: expected a learning rate above 0, got nan"),
+        ("binary_mlp", ["--plot", "no/such/x.png"], "--plot: expected a FILE.png in a folder that exists"),
+        ("losses_tour", ["--plot", "x.gif"], "--plot: expected a FILE.png in a folder that exists"),
+        ("losses_tour", ["--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_the_losses_examples_name_a_wrong_argument(
+    name: str, argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        example(name).main(argv)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+
+
+# --- losses_tour --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    """What the tour prints, and its picture."""
+    import contextlib
+    import io
+
+    picture = tmp_path_factory.mktemp("tour") / "formulas.png"
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert example("losses_tour").main(["--plot", str(picture)]) == 0
+    return out.getvalue(), picture.read_bytes()
+
+
+def printed(out: str, label: str) -> str:
+    """What stands behind a label."""
+    found = re.search(rf"^ *{re.escape(label)} +(\S+)$", out, re.MULTILINE)
+    assert found is not None, label
+    return found[1]
+
+
+def test_losses_tour_prints_the_articles_numbers(tour: tuple[str, bytes]) -> None:
+    out, picture = tour
+    for spelling in (
+        "by hand",
+        "F.binary_cross_entropy(sigmoid(x), t)",
+        "nn.BCELoss()(sigmoid(x), t)",
+        "F.binary_cross_entropy_with_logits(x, t)",
+        "nn.BCEWithLogitsLoss()(x, t)",
+    ):
+        assert printed(out, spelling) == "0.7361"
+    assert printed(out, "three labels") == "0.7833"
+    assert out.count("tensor([ 0.2637, -0.0736, -0.1381])") == 2
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_losses_tour_shows_that_definitions_agree(tour: tuple[str, bytes]) -> None:
+    out, _ = tour
+    p, q = (0.1, 0.2, 0.7), (0.2, 0.3, 0.5)
+    pairs = list(zip(p, q, strict=True))
+    entropy, cross = -sum(a * math.log(a) for a in p), -sum(a * math.log(b) for a, b in pairs)
+    assert printed(out, "entropy of p: -sum p log p") == f"{entropy:.4f}"
+    assert printed(out, "divergence of p from q: sum p (log p - log q)") == f"{cross - entropy:.4f}"
+    for label in (
+        "entropy + divergence",
+        "cross-entropy: -sum p log q",
+        "F.cross_entropy(log q, p), the target as probabilities",
+    ):
+        assert printed(out, label) == f"{cross:.4f}"
+    reverse = sum(b * math.log(b / a) for a, b in pairs)
+    assert printed(out, "divergence of q from p: it is no distance") == f"{reverse:.4f}"
+    for one, other in (
+        ("CrossEntropyLoss()(x, k)", "NLLLoss()(LogSoftmax(dim=1)(x), k)"),
+        ("BCEWithLogitsLoss()(x, t)", "BCELoss()(Sigmoid()(x), t)"),
+    ):
+        assert printed(out, one) == printed(out, other)
+    assert out.count("tensor([0.7000, 0.2000, 0.1000])") == 2
+    shares = -(0.7 * math.log(0.7) + 0.2 * math.log(0.2) + 0.1 * math.log(0.1))
+    for label in ("loss at the minimum", "-log(likelihood of all ten draws) / 10", "entropy of the shares"):
+        assert printed(out, label) == f"{shares:.4f}"
+    hand = out.partition("by hand, largest difference")[2].partition("---")[0]
+    differences = [float(v) for v in re.findall(r" (\S+)$", hand, re.MULTILINE)[1:]]
+    assert len(differences) == 3
+    assert max(differences) < 1e-14
+
+
+def test_losses_tour_shows_where_formulas_part(tour: tuple[str, bytes]) -> None:
+    out, _ = tour
+    assert re.findall(r"^  naive +(\S+)$", out, re.MULTILINE) == ["inf", "-inf", "3.4076"]
+    shifted = re.findall(r"^  shifted by the largest +(\S+)$", out, re.MULTILINE)
+    assert shifted == re.findall(r"^  tg.logsumexp +(\S+)$", out, re.MULTILINE) == ["1002.4076", "-999.5924", "3.4076"]
+    assert printed(out, "log of the shifted sum: 1 + 4e-9 rounds to 1") == "0.0000e+00"
+    assert printed(out, "F.cross_entropy") == f"{math.log1p(2 * math.exp(-20)):.4e}"
+    tables = [line.split() for line in out.partition("three formulas")[2].splitlines() if line.startswith("  ")]
+    rows = [[float(v) for v in cells[-9:]] for cells in tables]
+    (places, naive, theirs, exact, truth), (_, naive_slope, their_slope, exact_slope, true_slope) = rows[:5], rows[5:]
+    assert exact == pytest.approx(truth, rel=1e-3, abs=0)
+    assert exact_slope == pytest.approx(true_slope, rel=1e-3, abs=0)
+    assert truth == pytest.approx(
+        [x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x)) for x in places], rel=1e-3
+    )
+    assert math.inf in naive
+    assert theirs[1] == 0 < truth[1]  # -17
+    assert math.isnan(naive_slope[0])  # 0 / 0 at -90
+    assert their_slope[6] == 0 > true_slope[6]  # 17
