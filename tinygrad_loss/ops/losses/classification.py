@@ -49,7 +49,8 @@ def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
         if weight._array.shape != (classes,):
             raise RuntimeError(
                 f"{name}(): weight tensor should be defined either for all {classes} classes or no classes but got "
-                f"weight tensor of shape {list(weight._array.shape)}"
+                f"weight tensor of shape {list(weight._array.shape)}. It holds how much each class counts, in the order of "
+                f"the class numbers; to leave one class out, write ignore_index."
             )
 
 
@@ -169,16 +170,23 @@ def nll_loss(
         if value < 0:
             warn_of_positive(name, input._array, "a probability is at most 1")
         elif value != value and reduction == "mean":
-            _warn_of_nothing(name, target, ignore_index)
+            _warn_of_nothing(name, target, weight, ignore_index)
     return to(out, dtype)  # type: ignore[no-any-return]
 
 
-def _warn_of_nothing(name: str, target: Tensor, ignore_index: int) -> None:
+def _warn_of_nothing(name: str, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+    """Say why the mean has nothing to divide by, unless the batch is empty."""
     t = target._array
-    if t.size and (t == ignore_index).all():
+    kept = t[t != ignore_index]
+    if t.size and not kept.size:
         warn(
             f"{name}(): all {t.size} targets are ignore_index, {ignore_index}, so the mean is that of nothing, NaN. Skip such "
             f"batches, or write reduction='sum' and divide by max(1, (target != {ignore_index}).sum())."
+        )
+    elif kept.size and weight is not None and not weight._array[kept].any():
+        warn(
+            f"{name}(): the weights of all targets are 0, the first of them weight[{int(kept[0])}], so the mean divides 0 by "
+            f"0, NaN. Skip such batches, or write reduction='sum'."
         )
 
 
@@ -276,7 +284,7 @@ def cross_entropy(
             input, target, None, ignore_index=ignore_index, label_smoothing=0.0, reduction=reduction
         )
         if not pieces._array[0, -1]:
-            _warn_of_nothing("cross_entropy", target, ignore_index)
+            _warn_of_nothing("cross_entropy", target, None, ignore_index)
         return out  # type: ignore[no-any-return]
     ignore_index = _check("cross_entropy", input, target, ignore_index, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -288,7 +296,7 @@ def cross_entropy(
     logits, w = _wide(input, weight)
     out, pieces = cross_entropy_row(logits, to(target, I64), w, ignore_index=ignore_index, **settings)
     if not pieces._array[0, -1]:
-        _warn_of_nothing("cross_entropy", target, ignore_index)
+        _warn_of_nothing("cross_entropy", target, weight, ignore_index)
     return to(out, x.dtype)  # type: ignore[no-any-return]
 
 

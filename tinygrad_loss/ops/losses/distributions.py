@@ -15,7 +15,7 @@ from ..shape import to, unsqueeze_row
 from .checks import check_reduction, check_tensors, legacy, position, warn, warn_if_made_by, warn_of_positive
 from .distance_rows import kl_row
 from .reduce import reduced, single, widened
-from .regression import broadcast
+from .regression import paired
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -90,7 +90,7 @@ def kl_div(
     warn_if_made_by("kl_div", input, ("softmax", "sigmoid"), "log-probabilities", "Write log_softmax instead.")
     dtype = np.promote_types(input._array.dtype, target._array.dtype)
     inside = single(dtype)
-    x, t = broadcast("kl_div", input, target)
+    x, t = paired("kl_div", input, target)
     out = kl_row(to(x, inside), to(t, inside), log_target=bool(log_target), reduction=reduction)
     if reduction != "none" and out._array < 0:
         warn_of_positive("kl_div", input._array, "a divergence is never negative")
@@ -255,7 +255,7 @@ def poisson_nll_loss(
     check_reduction(reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)
     dtype = dtypes.result_type(input._array, target._array, 1.0).numpy
-    x, t = widened(*broadcast("poisson_nll_loss", input, target))
+    x, t = widened(*paired("poisson_nll_loss", input, target))
     loss = exp(x) - t * x if log_input else x - t * log(x + float(eps))
     if full:
         counts = where_row(t > 1, t, 1.0)  # where it does not count, the logarithm must still be harmless

@@ -8,6 +8,7 @@ from ... import dtypes
 from ..activation import logsigmoid
 from ..elementwise import clamp_min_row, where_row
 from .checks import (
+    advice,
     check_constant,
     check_floating,
     check_reduction,
@@ -16,7 +17,7 @@ from .checks import (
     warn_if_made_by,
 )
 from .reduce import reduced, widened
-from .regression import broadcast
+from .regression import broadcast, paired
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -36,7 +37,7 @@ def soft_margin_loss(
     Parameters
     ----------
     input : Tensor of any shape
-    target : Tensor that broadcasts with the input
+    target : Tensor that broadcasts to the input's shape
         Labels -1 and 1. They get no gradient, as in PyTorch.
     size_average, reduce : bool, optional
         Deprecated, as in PyTorch: use ``reduction``.
@@ -50,7 +51,7 @@ def soft_margin_loss(
     Raises
     ------
     RuntimeError
-        If the input holds integers, or sizes do not broadcast.
+        If the input holds integers, or the target does not broadcast to the input's size.
 
     Examples
     --------
@@ -72,6 +73,12 @@ def soft_margin_loss(
     warn_if_made_by(name, input, ("sigmoid", "softmax"), "logits: it holds a sigmoid itself", "Drop the op.")
     x, t = widened(*broadcast(name, input, target))
     dtype = input._array.dtype
+    if x._array.shape != input._array.shape:
+        given, size = list(target._array.shape), list(input._array.shape)
+        raise RuntimeError(
+            f"{name}(): a target of size {given} would enlarge the loss, which has the input's size {size}. "
+            f"{advice(input._array.shape, target._array.shape)}"
+        )
     return reduced(-logsigmoid(t * x), reduction, dtype, "SoftMarginLossBackward0", fused=True)  # type: ignore[no-any-return]
 
 
@@ -123,7 +130,7 @@ def hinge_embedding_loss(
         raise RuntimeError(
             f"{name}(): the mean of integers has no dtype, got {dtypes.of(input._array)}: write .float()"
         )
-    x, t = widened(*broadcast(name, input, target))
+    x, t = widened(*paired(name, input, target))
     unlike = where_row(t != 1, clamp_min_row(float(margin) - x, 0.0), 0.0)
     return reduced(where_row(t != -1, x, 0.0) + unlike, reduction, dtype, "AddBackward0")  # type: ignore[no-any-return]
 

@@ -26,7 +26,7 @@ from .checks import (
     warn_if_made_by,
 )
 from .reduce import reduced, widened
-from .regression import broadcast
+from .regression import paired
 
 if TYPE_CHECKING:
     from ...tensor import Tensor
@@ -86,7 +86,7 @@ def multilabel_soft_margin_loss(
     if weight is not None:
         check_tensors(name, weight=weight)
     dtype = dtypes.result_type(*(v._array for v in (input, target, weight) if v is not None)).numpy
-    x, t = widened(*broadcast(name, input, target))
+    x, t = widened(*paired(name, input, target))
     if not x._array.ndim:
         raise IndexError(f"{name}(): expected an input of 1 or more dimensions, (..., C), got 0")
     terms = bce_logits_row(x, t, None, None, reduction="none")

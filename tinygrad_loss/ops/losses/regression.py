@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,19 @@ def broadcast(name: str, *tensors: Tensor) -> tuple[Any, ...]:
             f"counted from the end, they must be equal or 1. {advice(shapes[0], shapes[-1])}"
         ) from None
     return tuple(t if t._array.shape == shape else expand_row(t, shape=shape) for t in tensors)
+
+
+def paired(name: str, input: Tensor, target: Tensor) -> tuple[Any, ...]:
+    """Both in their common shape, with a warning where it is larger than either: all pairs are rarely meant."""
+    x, t = input._array.shape, target._array.shape
+    pair = broadcast(name, input, target)
+    size = math.prod(pair[0]._array.shape)
+    if x != t and size > max(math.prod(x), math.prod(t)):
+        warn(
+            f"{name}(): an input of size {list(x)} and a target of size {list(t)} broadcast to "
+            f"{list(pair[0]._array.shape)}: each element is compared with several. {advice(x, t)}"
+        )
+    return pair
 
 
 def common(name: str, *tensors: Tensor) -> Any:
