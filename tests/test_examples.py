@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import math
 import re
 import sys
@@ -296,3 +297,47 @@ def test_losses_tour_shows_where_formulas_part(tour: tuple[str, bytes]) -> None:
     assert theirs[1] == 0 < truth[1]  # -17
     assert math.isnan(naive_slope[0])  # 0 / 0 at -90
     assert their_slope[6] == 0 > true_slope[6]  # 17
+
+
+def test_gradient_verification_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert example("gradient_verification").main(["--plot", str(tmp_path / "v.png")]) == 0
+    out = capsys.readouterr().out
+    sections = dict(re.findall(r"^--- (.*)\n((?:(?!---).*\n)*)", out, re.MULTILINE))
+    said = {
+        title: (text.split(":")[0], re.findall(r"^([a-z-]+)(?: in (\w+))?", text, re.MULTILINE)[:1])
+        for title, text in sections.items()
+    }
+    assert list(said.items())[:9] == [
+        ("right", ("PASS", [])),
+        ("a sign lost", ("FAIL", [("sign", "Softsign")])),
+        ("a factor 2 too many", ("FAIL", [("scale", "Softsign")])),
+        ("the incoming gradient forgotten", ("FAIL", [("ignores-incoming", "Softsign")])),
+        ("the output where the input belongs", ("FAIL", [("output-for-input", "Softsign")])),
+        ("an index off by one", ("FAIL", [("shifted", "Softsign")])),
+        ("a kink: any slope between the one-sided ones is a subgradient", ("INCONCLUSIVE", [("kink", "")])),
+        ("a vacuous check: softmax sums to 1 whatever x is", ("INCONCLUSIVE", [("vacuous", "")])),
+        ("random numbers inside", ("INCONCLUSIVE", [("nondeterministic", "mul")])),
+    ]
+    assert len(said) == 10
+    compared = r"analytic (\S+), numeric (\S+) \+- (\S+)\n"
+    for title, factor in (("a sign lost", -1), ("a factor 2 too many", 2)):
+        assert "gradient_verification.py:" in sections[title]
+        ((analytic, numeric, bar),) = re.findall(compared, sections[title])
+        assert float(analytic) == pytest.approx(factor * float(numeric), rel=1e-8)
+        assert float(bar) < 1e-8 * abs(float(numeric))
+    assert "the gradient of x is 2 times the right one" in sections["a factor 2 too many"]
+    rows = re.findall(
+        r"^ +(\de-\d\d)(?: +\S+){2} +\S+ +(\S+) ",
+        sections["d/dx exp(x) at 1 with steps from 1e-1 to 1e-15"],
+        re.MULTILINE,
+    )
+    assert len(rows) == 15
+    errors = [float(error) for _, error in rows]
+    best = errors.index(min(errors))
+    assert 3 <= best <= 6  # the V: truncation falls, rounding rises
+    assert all(a > b for a, b in itertools.pairwise(errors[: best + 1]))
+    assert errors[0] > 1e6 * errors[best] < errors[-1]
+    assert (tmp_path / "v.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        example("gradient_verification").main(["--plot", "v.gif"])
+    assert "--plot: expected a FILE.png in a folder that exists, got 'v.gif'" in capsys.readouterr().err

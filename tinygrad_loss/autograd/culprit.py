@@ -58,20 +58,27 @@ def find_culprits(
 def examine(call: Call) -> list[tuple[str, str]]:
     """The mistakes in the rules of one call, as (kind, hint)."""
     need = [i for i, (v, t) in enumerate(zip(call.values, call.tracked, strict=True)) if t and v.dtype.kind == "f"]
-    if not need or call.out.dtype.kind != "f" or not np.isfinite(call.out).all():
+    if not need:
         return []
     values = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in call.values]
     generator = random.Generator().manual_seed(call.out.size)
-    cotangent = generator.normal(np.empty(call.out.shape))
-    evidence = Evidence(call, values, need, cotangent, generator)
+    mistakes = []
+    for output in call.differentiable:
+        mistakes += _examine_output(Evidence(call, values, need, generator, output))
+    return list(dict.fromkeys(mistakes))
+
+
+def _examine_output(evidence: Evidence) -> list[tuple[str, str]]:
+    if evidence.out.dtype.kind != "f" or not np.isfinite(evidence.out).all():
+        return []
     try:
-        analytic = evidence.analytic(cotangent)
+        analytic = evidence.analytic(evidence.cotangent)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        return [_from_error(call, str(error))]
+        return [_from_error(evidence.call, str(error))]
     if analytic is None:
         return []  # the op is not on the tape by itself, so it has no rule to blame
     mistakes = []
-    for i in need:
+    for i in evidence.need:
         a = analytic[i]
         numeric, bars, chosen = numeric_gradient(evidence, i, a)
         bad = ~(np.abs(a.reshape(-1)[chosen] - numeric) <= MARGIN * bars)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from ..dtypes import Array
 from ..op import edge_of, wrap
 from .backward import grad
+from .function import Function, FunctionRow
 from .grad_mode import enable_grad, no_grad
-from .workbench import Call
+from .workbench import Call, exchange_saved
 
 CLOSE = 1e-6  # relative: far above the error bars, far below the smallest factor worth naming
 Mistake = tuple[str, str]
@@ -22,15 +24,17 @@ Mistake = tuple[str, str]
 class Evidence:
     """One op, the values it was given, and ways to run it and its rule again."""
 
-    def __init__(self, call: Call, values: list[Any], need: list[int], cotangent: Array, generator: Any) -> None:
-        self.call, self.values, self.need, self.cotangent, self.generator = call, values, need, cotangent, generator
+    def __init__(self, call: Call, values: list[Any], need: list[int], generator: Any, output: int = 0) -> None:
+        self.call, self.values, self.need, self.generator, self.output = call, values, need, generator, output
+        self.out = self.forward()[0]
+        self.cotangent: Array = generator.normal(np.empty(self.out.shape))
 
     def _run(self, values: list[Any], need: list[int]) -> tuple[Any, list[Any]]:
         tensors = [wrap(v) if isinstance(v, np.ndarray) else v for v in values]
         for i in need:
             tensors[i].requires_grad_()
         out = self.call.row.call(*tensors, **self.call.params)
-        return (out[0] if isinstance(out, tuple) else out), tensors
+        return (out[self.output] if isinstance(out, (tuple, list)) else out), tensors
 
     def forward(self) -> list[Array]:
         """The output at the present values."""
@@ -180,7 +184,7 @@ def _scale(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake |
 def _spelled(s: float, evidence: Evidence, i: int) -> str:
     """A factor as a person would write it: 2, 1/2, N, 1/N with what N counts, else digits."""
     sizes = {}
-    for label, array in (("the output", evidence.call.out), (_operand(evidence, i), evidence.values[i])):
+    for label, array in (("the output", evidence.out), (_operand(evidence, i), evidence.values[i])):
         sizes[array.size] = f"elements of {label}"
         for d, n in enumerate(array.shape):
             sizes.setdefault(n, f"size of dimension {d} of {label}")
@@ -234,7 +238,7 @@ def _shifted(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake
 def _output(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake | None:
     """Exchange, in what the rule saved, an operand for the output or the other way round, and see if it is right then."""
     for j, value in enumerate(evidence.values):
-        if not isinstance(value, np.ndarray) or value.shape != evidence.call.out.shape:
+        if not isinstance(value, np.ndarray) or value.shape != evidence.out.shape:
             continue
         for forth in (True, False):
             exchanged = _exchanged(evidence, i, value, forth)
@@ -256,9 +260,9 @@ def _exchanged(evidence: Evidence, i: int, operand: Array, forth: bool) -> Array
         nonlocal changed
         source, target = (operand, out) if forth else (out, operand)
 
-        def swap(value: Any) -> Any:
+        def swap(value: Array) -> Array:
             nonlocal changed
-            same = isinstance(value, np.ndarray) and value.shape == source.shape and np.array_equal(value, source)
+            same = value.shape == source.shape and np.array_equal(value, source)
             changed |= same
             return target.copy() if same else value
 
@@ -271,11 +275,10 @@ def _exchanged(evidence: Evidence, i: int, operand: Array, forth: bool) -> Array
     return result[i] if changed and result is not None else None
 
 
-def exchange_saved(node: Any, swap: Callable[[Any], Any]) -> None:
-    """Pass every array that a node saved through ``swap``."""
-    node.saved = [None if values is None else tuple(swap(v) for v in values) for values in node.saved]
-
-
 def _operand(evidence: Evidence, i: int) -> str:
-    names = evidence.call.row.operands
+    row = evidence.call.row
+    names = list(row.operands)
+    if isinstance(row, FunctionRow) and row.function is not None:
+        names = list(inspect.signature(row.function.forward).parameters)
+        names = names[row.function.setup_context is Function.setup_context :]  # the first is the context
     return names[i] if i < len(names) else f"operand {i}"

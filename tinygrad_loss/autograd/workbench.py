@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import dtypes, random
 from ..dtypes import Array
-from ..op import Location, Row, TensorBase, Trace, edge_of, mode, user_location, wrap
+from ..op import Location, Node, Row, TensorBase, Trace, edge_of, mode, user_location, wrap
 from .backward import grad
 from .grad_mode import enable_grad, no_grad
 
@@ -29,6 +29,7 @@ class Call:
     where: Location
     tracked: list[bool]
     saved: list[tuple[Array, Array]]  # what the node saved, and a copy of it
+    differentiable: list[int]  # the numbers of the outputs that are on the tape
 
 
 class Workbench:
@@ -113,7 +114,7 @@ class Workbench:
                     self._note(x)
                     if x._base is not None:
                         self._note(x._base)
-            for y in result if isinstance(result, tuple) else (result,):
+            for y in result if isinstance(result, (tuple, list)) else (result,):
                 made.append(y)
                 ids.add(id(y))
 
@@ -192,9 +193,12 @@ class Workbench:
         calls: list[Call] = []
 
         def listen(row: Row, operands: tuple[Any, ...], params: dict[str, Any], result: Any) -> None:
-            first = result[0] if isinstance(result, tuple) else result
-            node = first._node
-            kept = [v for values in (node.saved or ()) if values for v in values] if node is not None else []
+            results = result if isinstance(result, (tuple, list)) else (result,)
+            first = results[0]
+            on_tape = [k for k, y in enumerate(results) if isinstance(y, TensorBase) and y._node is not None]
+            kept: list[Array] = []
+            if on_tape:
+                exchange_saved(results[on_tape[0]]._node, lambda array: kept.append(array) or array)  # type: ignore[func-returns-value]
             calls.append(
                 Call(
                     row,
@@ -205,13 +209,35 @@ class Workbench:
                     np.array(first._array),
                     user_location(2),
                     [isinstance(x, TensorBase) and edge_of(x) is not None for x in operands],
-                    [(v, v.copy()) for v in kept if isinstance(v, np.ndarray)],
+                    [(v, v.copy()) for v in kept],
+                    on_tape,
                 )
             )
 
         with enable_grad(), _listening(listen):
             self._last = self.call()  # alive, so that the ids in the trace stay theirs
         return calls
+
+
+def exchange_saved(node: Node, swap: Callable[[Array], Array]) -> None:
+    """Pass every array that a node saved through ``swap``; those of a custom Function are in its context."""
+    ctx = getattr(node.main, "ctx", None)
+    if ctx is None:
+        node.saved = [
+            None if values is None else tuple(swap(v) if isinstance(v, np.ndarray) else v for v in values)
+            for values in node.saved or ()
+        ]
+        return
+    for kept in ctx._kept or ():
+        if kept is not None:
+            kept.array = swap(kept.array)
+    for name, value in vars(ctx).items():
+        if isinstance(value, TensorBase):
+            exchanged = swap(value._array)
+            if exchanged is not value._array:
+                setattr(ctx, name, wrap(exchanged))
+        elif isinstance(value, np.ndarray):
+            setattr(ctx, name, swap(value))
 
 
 @contextmanager
