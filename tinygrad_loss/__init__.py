@@ -45,6 +45,7 @@ from .ops.elementwise import *
 from .ops.extrema import *
 from .ops.gates import erf
 from .ops.gathering import *
+from .ops.inplace import index_put
 from .ops.joining import *
 from .ops.linalg import matmul
 from .ops.parts import *
@@ -206,6 +207,7 @@ __all__ = [
     "half",
     "hstack",
     "index_add",
+    "index_put",
     "index_select",
     "inference_mode",
     "initial_seed",

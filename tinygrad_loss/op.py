@@ -121,9 +121,17 @@ def refresh(view: TensorBase) -> None:
     before, Trace.listener = (mode.grad, Trace.listener), None
     mode.grad = True
     try:
-        continue_as(view, follow(view._base, path)._node)
+        continue_as(view, follow(base_of(view), path)._node)
     finally:
         mode.grad, Trace.listener = before
+
+
+def base_of(t: TensorBase) -> TensorBase | None:
+    """The tensor that ``t`` is a view of; None if it is none."""
+    base = t._base
+    if base is not None and base._base is not None:  # it was reshaped in place: what it was is its own base now
+        base = t._base = base._base
+    return base
 
 
 def steps(view: TensorBase) -> list[Path]:
@@ -631,7 +639,7 @@ def _finish(
         x = operands[0]
         first._version = x._version
         first._seen = x._version[1]
-        first._base = x if x._base is None else x._base
+        first._base = x if x._base is None else base_of(x)
         first._path = (x._path, row.call, params, recording)
     if recording and row.rules and first._array.dtype.kind in "fc":
         node = record(row, arrays, edges, counters, params, out if several else first._array, first, operands)

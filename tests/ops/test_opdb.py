@@ -44,6 +44,8 @@ TOLERANCE = {"float64": {"rtol": 1e-9, "atol": 1e-10}, "float32": {"rtol": 2e-6,
 LOOSE = {
     # multiplies by the float32 nearest to 1 / 6
     ("nn.functional.hardsigmoid", "float64"): {"rtol": 1e-7, "atol": 0.0},
+    # takes the logarithm of the base in float32
+    ("pow", "float32"): {"rtol": 2e-5, "atol": 1e-5},
     # the samples' scores are in the hundreds: both are 1.7e-5 from the float64 result
     ("nn.functional.scaled_dot_product_attention", "float32"): {"rtol": 2e-5, "atol": 5e-5},
 }

@@ -12,6 +12,7 @@ from ..dtypes import Array
 from ..op import (
     Node,
     TensorBase,
+    base_of,
     continue_as,
     edge_of,
     follow,
@@ -25,8 +26,10 @@ from ..op import (
     wrap,
     written,
 )
+from .arguments import tensor_of
+from .arithmetic import add_row
 from .broadcast import expand_row
-from .index import basic_view, index_row, split
+from .index import basic_view, index_grad, index_row, split
 from .shape import clone_row, reshape, to
 from .slicing import select_row, split_row, unbind_row
 
@@ -101,10 +104,10 @@ def _put(x: Array, values: Any, *, index: Any) -> Array:
     return out
 
 
-index_put: Any = op(
+index_put_row: Any = op(
     "index_put",
     _put,
-    vjp=(lambda g, index: index_put(g, 0.0, index=index), lambda g, index: index_row(g, index=index)),
+    vjp=(lambda g, index: index_put_row(g, 0.0, index=index), lambda g, index: index_row(g, index=index)),
     numpy=_put,
     domain=(-2, 2),
     samples=[sample((3, 4), (4,), index=(np.array([2, 0]),))],
@@ -118,7 +121,7 @@ def check_writable(x: TensorBase, name: str, tracked: bool = False) -> None:
     """Refuse a write that the tape could not follow, into ``x`` or into what ``x`` is a view of."""
     if not mode.grad:
         return
-    base = x._base
+    base = base_of(x)
     if base is not None and (tracked or edge_of(x) is not None or edge_of(base) is not None):
         for _, view_op, _, recorded in reversed(steps(x)):
             if not recorded:
@@ -214,7 +217,7 @@ def _copied(value: Any, storage: Array, copies: dict[int, Array]) -> Any:
 def rewrite(x: Any, y: Any, name: str) -> None:
     """Note that the storage of ``x`` was written; its history, and that of what it is a view of, goes on from ``y``."""
     written(x, name, user_location(2))
-    base = x._base
+    base = base_of(x)
     if not mode.grad or (y._node is None and edge_of(x) is None and (base is None or edge_of(base) is None)):
         return
     y = to(y, x._array.dtype)
@@ -255,6 +258,70 @@ def inplace(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     return call
 
 
+def reshaped(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The method ``x.name(...)`` that makes ``x`` the view ``fn(x, ...)`` of what it was."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_writable(self, name)
+        view = fn(self, *args, **kwargs)
+        if mode.grad or self._base is not None:
+            if self._base is None:
+                # Other views of this storage find the way from what it was: that lives on as the base of them all.
+                former = wrap(self._array, self._node)
+                former._version, self._base = self._version, former
+            self._path = (self._path, *view._path[1:])
+            self._seen = self._version[1]
+            continue_as(self, view._node)
+        self._array = view._array
+        written(self, name, user_location(1))
+        return self
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"Do ``{name[:-1]}`` in place: the tensor itself takes the other shape, its storage stays."
+    return call
+
+
+def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """Return the input with ``values`` where ``input[indices]`` is, or with them added there.
+
+    Parameters
+    ----------
+    indices : tuple of Tensor
+        Positions, or masks, for the dimensions in their order; None for all of a dimension.
+    accumulate : bool
+        Add the values; at a repeated position each of them counts.
+
+    Examples
+    --------
+    >>> import tinygrad_loss as tg
+    >>> tg.index_put(tg.zeros(3), (tg.tensor([0, 0]),), tg.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
+    """
+    x, given = tensor_of(input, "index_put"), tensor_of(values, "index_put", "values")
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(
+            f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}; write (indices,)"
+        )
+    if given.dtype != x.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {dtypes.of(x)} for the destination and "
+            f"{dtypes.of(given)} for the source; write values.to(input.dtype)"
+        )
+    items = [slice(None) if i is None else np.atleast_1d(tensor_of(i, "index_put", "indices")) for i in indices]
+    at = split(tuple(items), x.shape)[1]
+    shape = x[at].shape
+    try:
+        values = expand_row(values, shape=shape)
+    except RuntimeError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(given.shape)} cannot be broadcast to indexing result of "
+            f"shape {list(shape)}"
+        ) from None
+    if not accumulate:
+        return index_put_row(input, values, index=at)
+    return add_row(input, index_grad(values, shape=x.shape, index=at))
+
+
 def setitem(x: Any, index: Any, value: Any) -> None:
     """``x[index] = value``; the gradient of what was overwritten is zero, that of ``value`` is what stood there."""
     check_writable(x, "__setitem__")
@@ -269,9 +336,9 @@ def setitem(x: Any, index: Any, value: Any) -> None:
         given = given[1:]
     try:
         value = expand_row(reshape(value, given), shape=shape)
-    except ValueError:
+    except RuntimeError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result "
             f"of shape {list(shape)}"
         ) from None
-    store(part, index_put(part, value, index=advanced) if advanced else clone_row(value), "__setitem__")
+    store(part, index_put_row(part, value, index=advanced) if advanced else clone_row(value), "__setitem__")

@@ -9,8 +9,34 @@ import numpy as np
 
 from .. import dtypes, random
 from ..op import TensorBase, edge_of, mode, wrap
-from . import activation, arithmetic, blending, comparison, elementwise, rounding, scan, trigonometry
-from .inplace import check_writable, copy_row, fill_row, inplace, rewrite, store, writable, zero_row
+from . import (
+    activation,
+    arithmetic,
+    blending,
+    comparison,
+    diagonals,
+    elementwise,
+    gates,
+    gathering,
+    products,
+    rounding,
+    scan,
+    selection,
+    trigonometry,
+    views,
+)  # fmt: skip
+from .inplace import (
+    check_writable,
+    copy_row,
+    fill_row,
+    index_put,
+    inplace,
+    reshaped,
+    rewrite,
+    store,
+    writable,
+    zero_row,
+)
 
 
 def fill_(self: Any, value: Any) -> Any:
@@ -196,7 +222,17 @@ class InPlaceMethods(TensorBase):
     bitwise_xor_, bitwise_not_ = _of(comparison, "bitwise_xor bitwise_not")
     bitwise_left_shift_, bitwise_right_shift_ = _of(comparison, "bitwise_left_shift bitwise_right_shift")
     sigmoid_, tanh_, relu_ = _of(activation, "sigmoid tanh relu")
+    erf_ = inplace(gates.erf, "erf_")
     cumsum_, cumprod_ = _of(scan, "cumsum cumprod")
+    tril_, triu_ = _of(diagonals, "tril triu")
+    scatter_, scatter_add_ = _of(gathering, "scatter scatter_add")
+    index_add_, masked_fill_ = _of(selection, "index_add masked_fill")
+    index_put, index_put_ = index_put, inplace(index_put, "index_put_")
+    addmm_, baddbmm_ = _of(products, "addmm baddbmm")
+    t_, transpose_, swapaxes_ = (reshaped(getattr(views, f), f"{f}_") for f in ("t", "transpose", "swapaxes"))
+    swapdims_, squeeze_, unsqueeze_ = (
+        reshaped(getattr(views, f), f"{f}_") for f in ("swapdims", "squeeze", "unsqueeze")
+    )
 
     __iadd__, __isub__, __imul__, __itruediv__ = add_, sub_, mul_, div_
     __ifloordiv__, __imod__, __ipow__ = floor_divide_, remainder_, pow_

@@ -68,13 +68,14 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     rows = math.prod(a[:-1])
     left = matmul(reshape(x1, (rows, in1)), reshape(permute(weight, 1, 0, 2), (in1, out * in2)))
     products = mul(reshape(left, (rows, out, in2)), unsqueeze_row(reshape(x2, (rows, in2)), dim=1))
-    y = reshape(sum_row(products, dim=(2,), keepdim=False), (*a[:-1], out))
+    total = to(sum_row(products, dim=(2,), keepdim=False), x1._array.dtype)  # of int32 numbers it is int64
+    y = reshape(total, (*a[:-1], out))
     return y if bias is None else y + bias
 
 
-def _paired(x1: Any, x2: Any, name: str) -> tuple[Any, Any]:
-    """Both as tensors of one floating point dtype and one shape of at least one dimension."""
-    a, b = _vectors(x1, x2, name)
+def _paired(x1: Any, x2: Any, name: str, numbers: str = "f") -> tuple[Any, Any]:
+    """Both as tensors of one dtype and one shape of at least one dimension."""
+    a, b = _vectors(x1, x2, name, numbers)
     try:
         shape = np.broadcast_shapes(a._array.shape, b._array.shape) or (1,)
     except ValueError:
@@ -116,9 +117,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     >>> tg.nn.functional.pairwise_distance(tg.tensor([[3.0, 4.0]]), tg.zeros(1, 2))
     tensor([5.0000])
     """
-    a, b = (to(x, dtypes.get_default_dtype().numpy) if x._array.dtype.kind in "iu" else x for x in (x1, x2))
-    a, b = _paired(a, b, "pairwise_distance")
-    return _norm(a - b + eps, float(p), {"dim": (a._array.ndim - 1,), "keepdim": keepdim})  # type: ignore[no-any-return]
+    a, b = _paired(x1, x2, "pairwise_distance", "fiu")
+    return _norm(a - b + float(eps), float(p), {"dim": (a._array.ndim - 1,), "keepdim": keepdim})  # type: ignore[no-any-return]
 
 
 def _norm(x: Any, p: float, along: dict[str, Any]) -> Any:

@@ -38,7 +38,7 @@ def _running(ufunc: Any) -> Any:
             return x.copy()
         if x.dtype is F32:
             return ufunc.accumulate(x, axis=dim, dtype=np.float64).astype(F32)  # type: ignore[no-any-return]
-        return ufunc.accumulate(x, axis=dim)  # type: ignore[no-any-return]
+        return ufunc.accumulate(x, axis=dim, dtype=x.dtype)  # type: ignore[no-any-return]
 
     return forward
 
