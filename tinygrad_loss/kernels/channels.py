@@ -1,5 +1,6 @@
 """Sums, moments and batch normalization over the channels of (N, C, ...): everything but dimension 1 is one channel."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -80,7 +81,7 @@ def _project(g: Array, x: Array, mean: Array, rstd: Array, scale: Array, out: Ar
 
 def _flat(x: Array) -> Array:
     """(N, C, ...) as (N, C, the rest), without holes."""
-    return np.ascontiguousarray(x).reshape(*x.shape[:2], -1)
+    return np.ascontiguousarray(x).reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 def _over_channels(kernel: Callable[..., None], x: Array, *arrays: Array) -> None:

@@ -191,6 +191,10 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         return in_single(fixed_norm_row, input, weight, bias, running_mean, running_var, eps=float(eps))
+    if eps <= 0:
+        raise ValueError(
+            f"batch_norm eps must be positive during training, got {eps}: a constant channel has variance 0"
+        )
     count = input._array.size // max(shape[1], 1)
     if count == 1:
         raise ValueError(
@@ -205,7 +209,7 @@ def batch_norm(
         y, mean, variance = batch_norm_row(input, weight, bias, eps=float(eps))
     unbiased = variance._array * (count / max(count - 1, 1))
     for running, batch in ((running_mean, mean._array), (running_var, unbiased)):
-        if running is not None:
+        if running is not None and count:
             store_running(running, batch, momentum)
     return y  # type: ignore[no-any-return]
 

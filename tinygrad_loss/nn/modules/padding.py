@@ -32,6 +32,10 @@ class _Pad(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the input with its border."""
+        if self.mode == "circular" and input.ndim not in (self.dims + 1, self.dims + 2):
+            raise ValueError(
+                f"expected {self.dims + 1}D or {self.dims + 2}D input (got {input.ndim}D input): (C, ...) or (N, C, ...)"
+            )
         return pad(input, self.padding, self.mode)
 
     def extra_repr(self) -> str:

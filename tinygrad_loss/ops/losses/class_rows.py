@@ -154,7 +154,8 @@ def _by_logsumexp(
     kept = target != ignore_index
     own = np.where(kept, 1.0 if weight is None else weight[np.where(kept, target, 0)], 0.0)
     share = own if weight is None else (1 - label_smoothing) * own + kept * label_smoothing * weight.mean()
-    return np.asarray(share / (own.sum() if reduction == "mean" else 1), x.dtype)
+    slope = np.where(kept, share / (own.sum() if reduction == "mean" else 1), 0.0)  # 0, also of a mean of nothing
+    return np.asarray(slope, x.dtype)
 
 
 # The slope of each position's loss by its logsumexp: what all classes together count for there.
