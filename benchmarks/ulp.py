@@ -74,6 +74,16 @@ def _logsigmoid(x: float) -> float:
 
 
 @compiled
+def _minus_reversed_sigmoid(x: float) -> float:
+    return -_sigmoid(-x)
+
+
+@compiled
+def _reversed_softplus(x: float) -> float:
+    return _softplus(-x)
+
+
+@compiled
 def _elu(x: float) -> float:
     return math.expm1(x) if x < 0 else x
 
@@ -88,6 +98,18 @@ def _of_one(gradient: Callable[..., Any], *numbers: float) -> Callable[[Any], An
     return lambda x: gradient(np.broadcast_to(np.float32(1), x.shape), x, *numbers)
 
 
+def _of_label(t: float, gradient: bool) -> Callable[[Any], Any]:
+    """Binary cross-entropy with logits, or its gradient, as a function of the logit alone."""
+
+    def call(x: Any) -> Any:
+        label = np.full_like(x, t)
+        if gradient:
+            return kernels.bce_logits_grad(np.ones((), x.dtype), x, label, None, None, "sum")
+        return kernels.bce_logits(x, label, None, None, "none")
+
+    return call
+
+
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "exp": (kernels.exp, _exp),
     "log": (kernels.log, _log),
@@ -100,6 +122,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "logsigmoid_grad": (_of_one(kernels.logsigmoid_grad), _reversed_sigmoid),
     "softplus": (kernels.softplus, _softplus),
     "softplus_grad": (_of_one(kernels.softplus_grad, 1.0, 20.0), _sigmoid),
+    "bce_logits_0": (_of_label(0, False), _softplus),
+    "bce_logits_0_grad": (_of_label(0, True), _sigmoid),
+    "bce_logits_1": (_of_label(1, False), _reversed_softplus),
+    "bce_logits_1_grad": (_of_label(1, True), _minus_reversed_sigmoid),
     "elu": (lambda x: kernels.elu(x, 1.0), _elu),
     "relu": (kernels.relu, _relu),
 }
@@ -142,9 +168,12 @@ class Error:
     wrong: float | None
 
 
-def sweep(name: str, start: int = 0, stop: int = 1 << 32, step: int = 1) -> Error:
-    """Compare kernel and truth on the float32 of bit patterns start, start + step, ..."""
+def sweep(
+    name: str, start: int = 0, stop: int = 1 << 32, step: int = 1, other: Callable[[Any], Any] | None = None
+) -> Error:
+    """Compare the kernel, or another function, with the truth on the float32 of bit patterns start, start + step, ..."""
     kernel, function = CASES[name]
+    kernel = other or kernel
     result = Error(0.0, 0.0, None)
     truth = np.empty(CHUNK)
     for first in range(start, stop, CHUNK * step):

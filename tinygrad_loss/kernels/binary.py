@@ -73,14 +73,14 @@ def bce_logits_loss(x: float, t: float, positive: float) -> float:
 
 @inline
 def bce_logits_slope(x: float, t: float, positive: float) -> float:
-    """(1 - t) s(x) - positive t s(-x): both tails exact, no cancellation where t is 0 or 1."""
+    """(1 - t) s(x) - positive t s(-x): both tails exact, no cancellation where t is 0 or 1, or 1/2 and x near 0."""
     # not the coarse exponential: soft targets may cancel all but the last bits of a float32
     z, q = np.float64(x), np.float64(t)
-    e = scalar.exp64(-abs(z))
-    large = 1.0 / (1.0 + e)
-    small = e * large
-    up, down = (large, small) if z > 0.0 else (small, large)
-    return (1.0 - q) * up - q * positive * down
+    e, less = scalar.exp_and_expm1(-abs(z))
+    yes, no = q * positive, 1.0 - q
+    far = no - yes * e if z > 0.0 else no * e - yes
+    near = (no - yes) + (-yes if z > 0.0 else no) * less
+    return (near if e > 0.5 else far) / (1.0 + e)
 
 
 @jit

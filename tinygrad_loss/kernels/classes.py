@@ -105,13 +105,13 @@ def excess(t: Array) -> float:
     return 0.0 if abs(s) <= 0.01 or s == -1.0 else s  # a row of zeros does not count, and is meant not to
 
 
-@reassociating
-def soft_loss(x: Array, q: Array, high: float, rest: float) -> float:
+@inline
+def soft_loss(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
     """Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf."""
-    s, whole = 0.0, scalar.log1p_64(rest)
+    whole = scalar.log1p_64(rest)
     for j in range(q.size):
-        s += 0.0 if q[j] == 0.0 else q[j] * minus_logp(np.float64(x[j]), high, whole)
-    return s
+        terms[j] = 0.0 if q[j] == 0.0 else q[j] * minus_logp(np.float64(x[j]), high, whole)
+    return exact_sum(terms)
 
 
 @inline
@@ -141,7 +141,8 @@ def _hard(
     for first in range(a, b, step):
         last = min(first + step, b)
         rows = gathered(x, first, last, tile)
-        row_pieces(rows, 0, last - first, False, exps, high[first:last], rest[first:last])
+        # several classes that count may cancel down to the last bits of a float32
+        row_pieces(rows, 0, last - first, smoothing > 0.0, exps, high[first:last], rest[first:last])
         for r in range(first, last):
             t, row = target[r], rows[r - first]
             loss[r], norm[r] = 0.0, 0.0
@@ -153,7 +154,7 @@ def _hard(
             norm[r] = weight_of(w, t)
             if smoothing > 0.0:
                 hard_share(q, t, w, smoothing)
-                loss[r] = soft_loss(row, q, high[r], rest[r])
+                loss[r] = soft_loss(row, q, high[r], rest[r], exps[:n])
             elif norm[r] != 0.0:
                 loss[r] = norm[r] * minus_logp(np.float64(row[t]), high[r], scalar.log1p_64(rest[r]))
     return exact_sum(loss[a:b]), exact_sum(norm[a:b])
@@ -203,11 +204,11 @@ def _soft(x: Array, target: Array, w: Array, smoothing: float, table: Array, a: 
     for first in range(a, b, step):
         last = min(first + step, b)
         rows, targets = gathered(x, first, last, tile), gathered(target, first, last, other)
-        row_pieces(rows, 0, last - first, False, exps, high[first:last], rest[first:last])
+        row_pieces(rows, 0, last - first, True, exps, high[first:last], rest[first:last])
         for r in range(first, last):
             soft_share(q, targets[r - first], w, smoothing)
             over[r] = excess(targets[r - first])
-            loss[r] = soft_loss(rows[r - first], q, high[r], rest[r])
+            loss[r] = soft_loss(rows[r - first], q, high[r], rest[r], exps[:n])
     return exact_sum(loss[a:b])
 
 

@@ -56,8 +56,9 @@ def plain_sum(x: Array) -> float:
 def exact_sum(x: Array) -> float:
     """The sum in float64: blocks summed plainly, their sum compensated (Neumaier, 1974)."""
     whole, lost = 0.0, 0.0
-    for start in range(0, x.size, BLOCK):
-        whole, e = two_sum(whole, plain_sum(x[start : start + BLOCK]))
+    block = BLOCK if x.itemsize == 4 else 64
+    for start in range(0, x.size, block):
+        whole, e = two_sum(whole, plain_sum(x[start : start + block]))
         lost += e
     return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
 

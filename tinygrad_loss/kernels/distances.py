@@ -129,7 +129,7 @@ def huber_loss_grad(g: Array, x: Array, t: Array, delta: float, reduction: str) 
 def kl(x: float, t: float, _: float) -> float:
     """t (log t - x), 0 where t is 0; the target is a probability, x a log-probability."""
     q = np.float64(t)
-    d = q * (scalar.log64(q) - x)  # not the shorter logarithm: near the target, all but the last digits cancel
+    d = q * scalar.log_over(q, np.float64(x))
     return 0.0 if q == 0.0 else d
 
 

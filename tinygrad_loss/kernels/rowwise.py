@@ -185,17 +185,22 @@ def _softmax_grad(g: Array, y: Array, out: Array) -> None:
 
 
 @jit
-def _log_softmax_grad(g: Array, y: Array, out: Array) -> None:
-    for r in range(g.shape[0]):
-        s = total(g, r)
-        for j in range(g.shape[1]):
-            # g - e**y sum(g), with the entry's own g taken out of the sum: 1 - e**y is then free of cancellation
-            own = np.float64(g[r, j])
-            if g.itemsize == 4:
-                e, minus = scalar.exp_and_expm1_coarse(np.float64(y[r, j]))
-            else:
-                e, minus = scalar.exp_and_expm1(y[r, j])
-            out[r, j] = -own * minus - e * (s - own)
+def _log_softmax_grad(g: Array, x: Array, out: Array) -> None:
+    rows, n = x.shape
+    step = max(1, BLOCK // n)
+    exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        # what comes in from soft targets may cancel p down to the last bits of a float32
+        row_pieces(x, first, last, True, exps, high, rest)
+        for r in range(first, last):
+            row = exps[(r - first) * n : (r - first + 1) * n]
+            s, whole = total(g, r), 1.0 + rest[r]
+            for j in range(n):
+                # g - p sum(g), with the entry's own g taken out of the sum: 1 - p is then free of cancellation
+                own, e = np.float64(g[r, j]), row[j]
+                missing = rest[r] if e == 1.0 else 1.0 + (rest[r] - e)
+                out[r, j] = (own * missing - e * (s - own)) / whole
 
 
 def _rows(x: Array, dim: int) -> tuple[Array, tuple[int, ...]]:
@@ -273,6 +278,6 @@ def log_softmax(x: Array, dim: int) -> Array:
     return _same_shape(_log_softmax, dim, x)
 
 
-def log_softmax_grad(g: Array, y: Array, dim: int) -> Array:
-    """g - e**y sum(g) along `dim`, from the output y."""
-    return _same_shape(_log_softmax_grad, dim, g, y)
+def log_softmax_grad(g: Array, x: Array, dim: int) -> Array:
+    """g - softmax(x) sum(g) along `dim`, from the input: the output's rounding would be magnified by e**y."""
+    return _same_shape(_log_softmax_grad, dim, g, x)

@@ -175,16 +175,20 @@ def expm1_32(x: Single) -> float:
 
 
 @inline
+def log_tail(z: float) -> float:
+    """What 2 artanh(s) = s (2 + log_tail(s**2)) has beyond its first term."""
+    q = 0.18181775508559225 + z * (0.1538709765133738 + z * (0.13249961980371008 + z * 0.13252755512649497))
+    return z * (
+        0.6666666666666666 + z * (0.40000000000006286 + z * (0.2857142856907298 + z * (0.22222222648749274 + z * q)))
+    )
+
+
+@inline
 def log_core(f: float, k: float, c: float) -> float:
     """log((1 + f) * 2**k) + c for sqrt(1/2) - 1 <= f <= sqrt(2) - 1 and a tiny c."""
     s = f / (2.0 + f)
-    z = s * s
-    q = 0.18181775508559225 + z * (0.1538709765133738 + z * (0.13249961980371008 + z * 0.13252755512649497))
-    q = z * (
-        0.6666666666666666 + z * (0.40000000000006286 + z * (0.2857142856907298 + z * (0.22222222648749274 + z * q)))
-    )
     square = 0.5 * f * f
-    return k * LN2_HI - ((square - (s * (square + q) + (k * LN2_LO + c))) - f)
+    return k * LN2_HI - ((square - (s * (square + log_tail(s * s)) + (k * LN2_LO + c))) - f)
 
 
 @inline
@@ -207,6 +211,25 @@ def log64(x: float) -> float:
     y = x if x == np.inf else y
     y = -np.inf if x == 0.0 else y
     return y if x >= 0.0 else np.nan
+
+
+@inline
+def log_over(x: float, y: float) -> float:
+    """log(x) - y, with y taken off before anything is rounded: where they are close, that keeps all but the last digits."""
+    tiny = x < 2.2250738585072014e-308
+    f, k = split(x * 18014398509481984.0 if tiny else x)  # 2**54
+    k = k - 54.0 if tiny else k
+    large = k * LN2_HI
+    head = large - y
+    back = head - large
+    lost = (large - (head - back)) - (y + back)  # TwoDiff (Knuth)
+    lost = lost if abs(lost) < 1.0 else 0.0  # NaN where y is infinite
+    s = f / (2.0 + f)
+    square = 0.5 * f * f
+    d = head - ((square - (s * (square + log_tail(s * s)) + (k * LN2_LO + lost))) - f)
+    d = x - y if x == np.inf else d
+    d = -np.inf - y if x == 0.0 else d
+    return d if x >= 0.0 else np.nan
 
 
 @inline

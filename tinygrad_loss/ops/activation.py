@@ -240,20 +240,20 @@ softmax_grad: Any = op(
 log_softmax_row = op(
     "log_softmax",
     lambda x, *, dim: rowwise.log_softmax(x, dim),
-    vjp=lambda g, y, dim: log_softmax_grad(g, y, dim=dim),
+    vjp=lambda g, x, dim: log_softmax_grad(g, x, dim=dim),  # not y: e**y would magnify what y lost
     numpy="{x} - np.logaddexp.reduce({x}, axis={dim}, keepdims=True)",
     domain=(-3, 3),
     samples=_ROWS,
 )
 log_softmax_grad: Any = op(
     "log_softmax_grad",
-    lambda gx, logp, *, dim: rowwise.log_softmax_grad(gx, logp, dim),
+    lambda gx, x, *, dim: rowwise.log_softmax_grad(gx, x, dim),
     vjp=(
-        lambda g, logp, dim: g - _along(g * exp(logp), dim),
-        lambda g, gx, logp, dim: -g * exp(logp) * _along(gx, dim),
+        lambda g, x, dim: g - _along(g * softmax_row(x, dim=dim), dim),
+        lambda g, gx, x, dim: softmax_grad(-g * _along(gx, dim), softmax_row(x, dim=dim), dim=dim),
     ),
-    numpy="{gx} - np.exp({logp}) * {gx}.sum(axis={dim}, keepdims=True)",
-    domain=(-2, 0),
+    numpy="{gx} - np.exp({x} - np.logaddexp.reduce({x}, axis={dim}, keepdims=True)) * {gx}.sum(axis={dim}, keepdims=True)",
+    domain=(-3, 3),
     samples=_G_ROWS,
     grad_name="LogSoftmaxBackwardDataBackward0",
 )
