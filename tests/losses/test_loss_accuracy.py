@@ -251,7 +251,9 @@ def test_functions_of_rows(dtype):
             total, p, losses, _ = exact(x)
             ours = tg.from_numpy(x)
             finite = np.abs(x[np.isfinite(x)]).max()
-            check(tg.logsumexp(ours, 0).numpy(), [total], dtype, 2, None if single else [max(abs(total), finite)], (kind,))
+            check(
+                tg.logsumexp(ours, 0).numpy(), [total], dtype, 2, None if single else [max(abs(total), finite)], (kind,)
+            )
             check(tg.softmax(ours, 0).numpy(), p, dtype, 2 if single else 3, what=(kind,))
             check(tg.log_softmax(ours, 0).numpy(), [-v for v in losses], dtype, 2, what=(kind,))
 
