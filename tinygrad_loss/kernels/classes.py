@@ -7,6 +7,7 @@ value keeps the largest logit of every row and the sum of the other exponentials
 softmax nor a one-hot matrix is ever stored.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,12 +16,13 @@ from . import scalar
 from .dense import exact_sum, sum_
 from .jit import Array, inline, jit, reassociating
 from .pointwise import NOTHING, flat
-from .rowwise import BLOCK, lost_in, row_pieces
+from .rowwise import BLOCK, exponentials, lost_in, row_pieces
 from .threads import parallel
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "soft_cross_entropy", "soft_cross_entropy_grad"]
 
 GRAIN = 65536
+SHORT = 64  # classes: exponentials of several shorter rows are taken together, to fill vectors
 TILE = 16  # rows at least: what is gathered comes in lines of memory that hold as many neighbours
 
 
@@ -136,15 +138,17 @@ def _hard(
     x: Array, target: Array, w: Array, ignore: int, smoothing: float, table: Array, a: int, b: int
 ) -> tuple[float, float]:
     loss, norm, high, rest = table
-    n, step = x.shape[1], block_rows(x)
-    exps, q, tile = np.empty(step * n), np.empty(n), new_tile(x, step)
+    n, step = x.shape[1], min(block_rows(x), b - a)
+    exps, logs, q, tile = np.empty(step * n), np.empty(step), np.empty(n), new_tile(x, step)
     for first in range(a, b, step):
         last = min(first + step, b)
         rows = gathered(x, first, last, tile)
         # several classes that count may cancel down to the last bits of a float32
         row_pieces(rows, 0, last - first, smoothing > 0.0, exps, high[first:last], rest[first:last])
         for r in range(first, last):
-            t, row = target[r], rows[r - first]
+            logs[r - first] = scalar.log1p_64(rest[r])
+        for r in range(first, last):
+            t = target[r]
             loss[r], norm[r] = 0.0, 0.0
             if t == ignore:
                 continue
@@ -154,9 +158,9 @@ def _hard(
             norm[r] = weight_of(w, t)
             if smoothing > 0.0:
                 hard_share(q, t, w, smoothing)
-                loss[r] = soft_loss(row, q, high[r], rest[r], exps[:n])
+                loss[r] = soft_loss(rows[r - first], q, high[r], rest[r], exps[:n])
             elif norm[r] != 0.0:
-                loss[r] = norm[r] * minus_logp(np.float64(row[t]), high[r], scalar.log1p_64(rest[r]))
+                loss[r] = norm[r] * minus_logp(np.float64(rows[r - first, t]), high[r], logs[r - first])
     return exact_sum(loss[a:b]), exact_sum(norm[a:b])
 
 
@@ -166,11 +170,13 @@ def _hard_grad(
     b: int, out: Array,
 ) -> None:  # fmt: skip
     high, rest = pieces
-    n, step = x.shape[1], block_rows(x)
-    q, tile, out_tile = np.empty(n), new_tile(x, step), new_tile(x, step)
+    n, step = x.shape[1], min(block_rows(x), b - a)
+    exps, q, tile, out_tile = np.empty(step * n), np.empty(n), new_tile(x, step), new_tile(x, step)
     for first in range(a, b, step):
         last = min(first + step, b)
         rows, outs = gathered(x, first, last, tile), rows_of(out, first, last, out_tile)
+        if smoothing == 0.0 and n < SHORT:
+            exponentials(rows, 0, last - first, False, high[first:last], exps)
         for r in range(first, last):
             t, row, result = target[r], rows[r - first], outs[r - first]
             if t == ignore:
@@ -181,18 +187,22 @@ def _hard_grad(
                 hard_share(q, t, w, smoothing)
                 soft_slopes(row, q, high[r], rest[r], factor, result)
                 continue
-            m, whole = high[r], 1.0 + rest[r]
-            factor = factor * weight_of(w, t)
-            if x.itemsize == 4:
+            share, m = factor * weight_of(w, t) / (1.0 + rest[r]), high[r]
+            if n < SHORT:
+                e = exps[(r - first) * n : (r - first + 1) * n]
+                own = e[t]
                 for j in range(n):
-                    result[j] = factor / whole * scalar.exp_coarse(np.float64(row[j]) - m)
+                    result[j] = share * e[j]
+            elif x.itemsize == 4:
+                own = scalar.exp_coarse(np.float64(row[t]) - m)
+                for j in range(n):
+                    result[j] = share * scalar.exp_coarse(np.float64(row[j]) - m)
             else:
+                own = scalar.exp_sum(row[t] - m, lost_in(row[t], m))
                 for j in range(n):
-                    result[j] = factor / whole * scalar.exp_sum(row[j] - m, lost_in(row[j], m))
+                    result[j] = share * scalar.exp_sum(row[j] - m, lost_in(row[j], m))
             # p - 1 = -(what the other classes hold): no cancellation for a confident, right prediction
-            d = np.float64(row[t]) - m
-            others = rest[r] if d == 0.0 else 1.0 + (rest[r] - scalar.exp64(d))
-            result[t] = -factor * (others / whole)
+            result[t] = -share * (rest[r] if own == 1.0 else 1.0 + (rest[r] - own))
         scatter(outs, out, first, last)
 
 
@@ -229,6 +239,18 @@ def _soft_grad(
             factor = np.float64(g[r if g.size > 1 else 0]) * scale
             soft_slopes(rows[r - first], q, high[r], rest[r], factor, outs[r - first])
         scatter(outs, out, first, last)
+
+
+def _layers(x: Array) -> Array:
+    """Logits of any shape as (N, C, L), contiguous."""
+    shape = x.shape
+    if len(shape) == 2:
+        layers = x.reshape(shape[0], shape[1], 1)
+    elif len(shape) == 1:
+        layers = x.reshape(1, shape[0], 1)
+    else:
+        layers = x.reshape(shape[0], shape[1], math.prod(shape[2:]))
+    return layers if layers.flags.carray else layers.copy()
 
 
 def _ready(x: Array) -> Array:
@@ -269,18 +291,20 @@ def cross_entropy(
 ) -> tuple[Array, int, Array]:
     """Value, flat index of the first target outside [0, C) (else -1), and what `cross_entropy_grad` needs.
 
-    x (N, C, L), target int64 (N, L), weight (C,) of x's dtype. Values: (N, L) for "none", else 0-d.
+    x (C,), (N, C) or (N, C, ...), target int64 without C, weight (C,) of x's dtype. Values: as target for "none", else 0-d.
     """
-    x, t = _ready(x), flat(target)
+    x, t = _layers(x), flat(target)
     w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
     # for each row: its loss, its weight in the mean, largest logit, other exponentials; behind all rows: the divisor
     table = np.empty((4, t.size + 1))
     if not x.shape[1]:
         table[:] = 0.0
         table[1] = np.nan
-    sums: list[tuple[float, float]] = []
-    _over_rows(lambda a, b: sums.append(_hard(x, t, w, ignore_index, smoothing, table, a, b)), x)
-    known = sums[0] if len(sums) == 1 else (float(sum_(table[0, :-1])), float(sum_(table[1, :-1])))
+    if 0 < x.size <= GRAIN:
+        known = _hard(x, t, w, ignore_index, smoothing, table, 0, t.size)
+    else:
+        _over_rows(lambda a, b: _hard(x, t, w, ignore_index, smoothing, table, a, b), x)
+        known = float(sum_(table[0, :-1])), float(sum_(table[1, :-1]))
     bad = _first_bad(known[1], t, x.shape[1], ignore_index)
     value, table[2, -1] = _reduced(table[0, :-1], *known, x, target.shape, reduction)
     return value, bad, table[2:]
@@ -290,28 +314,32 @@ def cross_entropy_grad(
     g: Array, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float,
     reduction: str, pieces: Array | None,
 ) -> Array:  # fmt: skip
-    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d. Targets must be checked ones."""
+    """The gradient with respect to x; g is as target for "none", else 0-d. Targets must be checked ones."""
     if pieces is None:
         pieces = cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)[2]
-    x, t, incoming, out = _ready(x), flat(target), flat(g), np.empty(x.shape, x.dtype)
+    out = np.empty(x.shape, x.dtype)
+    x, t, incoming, slopes = _layers(x), flat(target), flat(g), _layers(out)
     w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
     divisor = float(pieces[0, -1])
     scale = 1.0 / divisor if divisor else np.nan
-    _over_rows(lambda a, b: _hard_grad(incoming, scale, x, t, w, ignore_index, smoothing, pieces, a, b, out), x)
+    if 0 < x.size <= GRAIN:
+        _hard_grad(incoming, scale, x, t, w, ignore_index, smoothing, pieces, 0, t.size, slopes)
+    else:
+        _over_rows(lambda a, b: _hard_grad(incoming, scale, x, t, w, ignore_index, smoothing, pieces, a, b, slopes), x)
     return out
 
 
 def soft_cross_entropy(
     x: Array, target: Array, weight: Array | None, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
-    """Value for distributions target (N, C, L) of x's dtype, the mean being over N L; and what the gradient needs.
+    """Value for distributions target of x's shape and dtype, the mean being over rows; and what the gradient needs.
 
     The third row of that tells what each distribution sums to beyond 1.
     """
-    x, t = _ready(x), _ready(target)
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    x, t = _layers(x), _layers(target)
     w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
-    shape = x.shape[0], x.shape[2]
-    table = np.zeros((4, shape[0] * shape[1]))
+    table = np.zeros((4, x.shape[0] * x.shape[2]))
     sums: list[float] = []
     _over_rows(lambda a, b: sums.append(_soft(x, t, w, smoothing, table, a, b)), x)
     total = sums[0] if len(sums) == 1 else float(sum_(table[0]))
@@ -323,14 +351,15 @@ def soft_cross_entropy_grad(
     g: Array, x: Array, target: Array, weight: Array | None, label_smoothing: float, reduction: str,
     pieces: Array | None,
 ) -> Array:  # fmt: skip
-    """The gradient with respect to x (N, C, L); g is (N, L) for "none", else 0-d."""
+    """The gradient with respect to x; g has no C for "none", else it is 0-d."""
     if pieces is None:
         pieces = soft_cross_entropy(x, target, weight, label_smoothing, "sum")[1]
-    x, t, incoming, out = _ready(x), _ready(target), flat(g), np.empty(x.shape, x.dtype)
+    out = np.empty(x.shape, x.dtype)
+    x, t, incoming, slopes = _layers(x), _layers(target), flat(g), _layers(out)
     w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
     rows = x.shape[0] * x.shape[2]
     scale = 1.0 / rows if reduction == "mean" and rows else 1.0
-    _over_rows(lambda a, b: _soft_grad(incoming, scale, x, t, w, smoothing, pieces, a, b, out), x)
+    _over_rows(lambda a, b: _soft_grad(incoming, scale, x, t, w, smoothing, pieces, a, b, slopes), x)
     return out
 
 
@@ -366,7 +395,7 @@ def _nll_grad(g: Array, scale: float, target: Array, w: Array, ignore: int, out:
 
 def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str) -> tuple[Array, int, float]:
     """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
-    x, t = _ready(x), flat(target)
+    x, t = _layers(x), flat(target)
     table, w = np.empty((2, t.size)), NOTHING[x.dtype] if weight is None else _ready(weight)
     sums = _nll(x, t, w, ignore_index, table)
     bad = _first_bad(sums[1], t, x.shape[1], ignore_index)
@@ -375,10 +404,10 @@ def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduct
 
 
 def nll_grad(
-    g: Array, target: Array, weight: Array | None, ignore_index: int, divisor: float, shape: tuple[int, int, int]
+    g: Array, target: Array, weight: Array | None, ignore_index: int, divisor: float, shape: tuple[int, ...]
 ) -> Array:
-    """The gradient with respect to x of this shape (N, C, L): -weight g / divisor at the targets, 0 elsewhere."""
+    """The gradient with respect to x of this shape: -weight g / divisor at the targets, 0 elsewhere."""
     out = np.zeros(shape, g.dtype)
     w = NOTHING[g.dtype] if weight is None else _ready(weight)
-    _nll_grad(flat(g), 1.0 / divisor if divisor else np.nan, flat(target), w, ignore_index, out)
+    _nll_grad(flat(g), 1.0 / divisor if divisor else np.nan, flat(target), w, ignore_index, _layers(out))
     return out

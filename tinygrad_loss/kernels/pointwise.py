@@ -72,7 +72,9 @@ def flat(x: Any) -> Array:
     """x in one dimension; copied where a kernel would be compiled anew for its layout or for being read-only."""
     if type(x) is not ndarray:
         x = np.asarray(x)
-    return x.ravel() if x.flags.carray else x.flatten()  # type: ignore[no-any-return]
+    if not x.flags.carray:
+        return x.flatten()  # type: ignore[no-any-return]
+    return x if x.ndim == 1 else x.ravel()  # type: ignore[no-any-return]
 
 
 def full(weight: Array | None, x: Array) -> Array:

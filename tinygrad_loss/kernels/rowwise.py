@@ -54,17 +54,16 @@ def lost_in(x: float, m: float) -> float:
 
 
 @inline
-def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: Array, rest: Array) -> None:
-    """For rows first to last: e**(x - m) one row after the other, m, and the sum of these without one that is 1.
+def exponentials(x: Array, first: int, last: int, exact: bool, high: Array, exps: Array) -> None:
+    """e**(x - m) for rows first to last, one row after the other, so that short rows fill vectors too.
 
-    For float32 the exponentials have 28 bits, unless `exact`.
+    For float32 they have 28 bits, unless `exact`.
     """
     n = x.shape[1]
     lost = np.empty(exps.size if x.itemsize == 8 else 0)
     for r in range(first, last):
-        m = largest(x, r)
-        high[r] = m
-        row = exps[(r - first) * n : (r - first + 1) * n]
+        # a view, since an index like r * n + j might be negative for all that Numba knows: LLVM would then gather
+        row, m = exps[(r - first) * n : (r - first + 1) * n], high[r]
         for j in range(n):
             row[j] = np.float64(x[r, j]) - m
         if x.itemsize == 8:
@@ -80,8 +79,16 @@ def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: 
     else:
         for i in range((last - first) * n):
             exps[i] = scalar.exp_coarse(exps[i])
+
+
+@inline
+def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: Array, rest: Array) -> None:
+    """For rows first to last: their exponentials, m, and the sum of these without one that is 1."""
+    n = x.shape[1]
     for r in range(first, last):
-        # a view, since an index like r * n + j might be negative for all that Numba knows: LLVM would then gather
+        high[r] = largest(x, r)
+    exponentials(x, first, last, exact, high, exps)
+    for r in range(first, last):
         s, ties = sum_and_ties(exps[(r - first) * n : (r - first + 1) * n])
         rest[r] = s + (ties - 1.0)
 

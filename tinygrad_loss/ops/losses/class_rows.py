@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -24,16 +23,6 @@ _TARGETS: list[tuple[Any, Any]] = [(_CLASSES, None), (_DENSE, _WEIGHT), (np.arra
 def class_axis(x: Any) -> int:
     """The class dimension: the second, or the only one."""
     return int(x.ndim > 1)
-
-
-def in_layers(shape: Shape) -> tuple[int, int, int]:
-    """The shape (N, C, L) of logits: of one row N and L are 1, of a matrix L is."""
-    return (1, *shape, 1) if len(shape) == 1 else (*shape[:2], math.prod(shape[2:]))  # type: ignore[return-value]
-
-
-def _layers(x: Array, target: Array) -> tuple[Array, Array]:
-    n, c, length = in_layers(x.shape)
-    return x.reshape(n, c, length), target.reshape(n, length)
 
 
 def _raise_target(bad: int, x: Array, target: Array, ignore_index: int) -> None:
@@ -72,10 +61,10 @@ def _sampled(*more: Any, gradient: bool, **params: Any) -> list[Any]:
 def _cross_entropy(
     x: Array, target: Array, weight: Array | None, *, ignore_index: int, label_smoothing: float, reduction: str
 ) -> tuple[Array, Array]:
-    value, bad, pieces = kernels.cross_entropy(*_layers(x, target), weight, ignore_index, label_smoothing, reduction)
+    value, bad, pieces = kernels.cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
-    return (value.reshape(target.shape) if reduction == "none" else value), pieces
+    return value, pieces
 
 
 def _cross_entropy_in_numpy(x, target, weight, ignore_index, label_smoothing, reduction):  # type: ignore[no-untyped-def]
@@ -131,9 +120,7 @@ def _cross_entropy_grad(
     gx: Any, x: Array, target: Array, weight: Array | None, pieces: Array | None,
     *, ignore_index: int, label_smoothing: float, reduction: str,
 ) -> Array:  # fmt: skip
-    return kernels.cross_entropy_grad(
-        np.asarray(gx), *_layers(x, target), weight, ignore_index, label_smoothing, reduction, pieces
-    ).reshape(x.shape)
+    return kernels.cross_entropy_grad(gx, x, target, weight, ignore_index, label_smoothing, reduction, pieces)
 
 
 def _cross_entropy_grad_in_numpy(gx, x, target, weight, pieces, ignore_index, label_smoothing, reduction):  # type: ignore[no-untyped-def]
@@ -218,10 +205,10 @@ cross_entropy_grad: Any = op(
 
 
 def _nll(x: Array, target: Array, weight: Array | None, *, ignore_index: int, reduction: str) -> tuple[Array, float]:
-    value, bad, divisor = kernels.nll(*_layers(x, target), weight, ignore_index, reduction)
+    value, bad, divisor = kernels.nll(x, target, weight, ignore_index, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
-    return (value.reshape(target.shape) if reduction == "none" else value), divisor
+    return value, divisor
 
 
 def _nll_in_numpy(x, target, weight, ignore_index, reduction):  # type: ignore[no-untyped-def]
@@ -239,7 +226,7 @@ def _nll_grad(
     gx: Any, target: Array, weight: Array | None, divisor: float, *, shape: Shape, ignore_index: int
 ) -> Array:
     gx = np.asarray(gx)
-    return kernels.nll_grad(gx, target, weight, ignore_index, float(divisor), in_layers(shape)).reshape(shape)
+    return kernels.nll_grad(gx, target, weight, ignore_index, float(divisor), shape)
 
 
 def _nll_grad_in_numpy(gx, target, weight, divisor, shape, ignore_index):  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ from ..broadcast import sum_row
 from ..elementwise import where_row
 from ..shape import unsqueeze_row
 from .checks import REDUCTIONS
-from .class_rows import class_axis, in_layers
+from .class_rows import class_axis
 
 _WEIGHT = np.linspace(0.5, 2.0, 4)
 
@@ -49,11 +49,7 @@ def _flat(weight: Array | None) -> Array | None:
 
 
 def _soft(x: Array, t: Array, weight: Array | None, *, label_smoothing: float, reduction: str) -> tuple[Array, Array]:
-    layers, d = in_layers(x.shape), class_axis(x)
-    value, pieces = kernels.soft_cross_entropy(
-        x.reshape(layers), t.reshape(layers), _flat(weight), label_smoothing, reduction
-    )
-    return (value.reshape(x.shape[:d] + x.shape[d + 1 :]) if reduction == "none" else value), pieces
+    return kernels.soft_cross_entropy(x, t, _flat(weight), label_smoothing, reduction)
 
 
 def _soft_in_numpy(x, t, weight, label_smoothing, reduction):  # type: ignore[no-untyped-def]
@@ -104,10 +100,7 @@ soft_row = op(
 def _soft_grad(
     gx: Any, x: Array, t: Array, weight: Array | None, pieces: Array | None, *, label_smoothing: float, reduction: str
 ) -> Array:
-    layers = in_layers(x.shape)
-    return kernels.soft_cross_entropy_grad(
-        np.asarray(gx), x.reshape(layers), t.reshape(layers), _flat(weight), label_smoothing, reduction, pieces
-    ).reshape(x.shape)
+    return kernels.soft_cross_entropy_grad(gx, x, t, _flat(weight), label_smoothing, reduction, pieces)
 
 
 def _soft_grad_in_numpy(gx, x, t, weight, pieces, label_smoothing, reduction):  # type: ignore[no-untyped-def]
