@@ -11,13 +11,15 @@ import numpy as np
 from .. import random
 from ..dtypes import Array
 from ..op import TensorBase, edge_of, source_line
-from .differences import EPS, Derivative, Line, Outputs, derivative, scale_of
+from .differences import EPS, REFUSALS, Derivative, Line, Outputs, derivative, scale_of
 from .hypotheses import Evidence, name_the_mistake
 from .report import Finding
+from .second_look import SecondLook
 from .workbench import Call, Workbench
 
 Wrong = tuple[str, tuple[int, ...], float, Derivative]
 SINGLY = 600  # elements of an operand up to which each is checked; of a larger one a sample
+LOOKS = 24  # elements that seem wrong at which a second look is taken
 MARGIN = 10.0
 
 
@@ -60,7 +62,11 @@ def examine(call: Call) -> list[tuple[str, str]]:
     need = [i for i, (v, t) in enumerate(zip(call.values, call.tracked, strict=True)) if t and v.dtype.kind == "f"]
     if not need:
         return []
-    values = [v.astype(np.float64) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v for v in call.values]
+    # C order: reshape(-1) is then a view, through which elements are moved.
+    values = [
+        np.array(v, np.float64, order="C") if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
+        for v in call.values
+    ]
     generator = random.Generator().manual_seed(call.out.size)
     mistakes = []
     for output in call.differentiable:
@@ -83,7 +89,7 @@ def _examine_output(evidence: Evidence) -> list[tuple[str, str]]:
         numeric, bars, chosen = numeric_gradient(evidence, i, a)
         bad = ~(np.abs(a.reshape(-1)[chosen] - numeric) <= MARGIN * bars)
         bad &= np.isfinite(numeric)
-        if bad.any():
+        if bad.any() and _stands(evidence, i, a, numeric, bars, chosen, bad):
             mistakes.append(name_the_mistake(evidence, i, a, numeric, bars, chosen))
     return mistakes
 
@@ -97,25 +103,53 @@ def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array
     if n > SINGLY:
         drawn = evidence.generator.randperm(n)[:SINGLY]
         chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))]]))
-    base, scale = evidence.forward(), scale_of(x)
+    scale = scale_of(x)
     slack = 64 * EPS * float(np.max(np.abs(slopes[np.isfinite(slopes)]), initial=0.0))
-    numeric, bars = np.empty(chosen.size), np.empty(chosen.size)
+    numeric, bars, base = np.empty(chosen.size), np.empty(chosen.size), evidence.forward()
     for k, j in enumerate(chosen):
-        home = float(flat[j])
-
-        def at(t: float, j: int = j, home: float = home) -> Outputs:
-            flat[j] = home + t
-            try:
-                return evidence.forward()
-            finally:
-                flat[j] = home
-
-        step = 2.0 ** round(math.log2(max(abs(home), scale)))
-        d = derivative(Line(at, base, [evidence.cotangent]), step, float(slopes[j]), slack)
+        line, size = _line(evidence, flat, int(j), base), abs(float(flat[j]))
+        d = derivative(line, 2.0 ** round(math.log2(max(size, scale))), float(slopes[j]), slack)
+        if 0 < size < scale and not d.accepts(float(slopes[j]), slack):
+            d = derivative(line, 2.0 ** round(math.log2(size)), float(slopes[j]), slack)
         inside = d.is_kink and d.accepts(float(slopes[j]), slack + MARGIN * d.error)
-        numeric[k] = slopes[j] if inside else d.value
+        numeric[k] = slopes[j] if inside else d.nearest(float(slopes[j]))
         bars[k] = d.error + slack
     return numeric, bars, chosen
+
+
+def _line(evidence: Evidence, flat: Array, j: int, base: Outputs) -> Line:
+    """The op along one element of an operand."""
+    home = float(flat[j])
+
+    def at(t: float) -> Outputs:
+        flat[j] = home + t
+        try:
+            return evidence.forward()
+        except REFUSALS:
+            return [np.full(y.shape, np.nan) for y in base]
+        finally:
+            flat[j] = home
+
+    return Line(at, base, [evidence.cotangent])
+
+
+def _stands(evidence: Evidence, i: int, a: Array, numeric: Array, bars: Array, chosen: Array, bad: Array) -> bool:
+    """Whether a second look at the elements that seem wrong leaves one that is."""
+    flat = evidence.values[i].reshape(-1)
+    inputs = [evidence.values[i], *(evidence.values[k] for k in evidence.need if k != i)]
+
+    def gradient() -> Array | None:
+        found = evidence.analytic(evidence.cotangent)
+        return None if found is None else found[i]
+
+    look = SecondLook(inputs, lambda j: _line(evidence, flat, j, evidence.forward()), evidence.forward, gradient)
+    scale = scale_of(flat)
+    for k in np.flatnonzero(bad)[:LOOKS]:
+        j = int(chosen[k])
+        d = Derivative(float(numeric[k]), float(bars[k]))
+        if look.judge(j, abs(float(flat[j])) or scale, float(a.reshape(-1)[j]), d, float(bars[k]))[0] == "fail":
+            return True
+    return bool(bad.sum() > LOOKS)
 
 
 def _from_error(call: Call, message: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ EPS = 2.0**-53
 LEVELS = 12  # steps h, h / 4, h / 16, ...: from a hundredth of the scale down to a billionth
 FIRST = 2.0**-7  # of the scale of x: with one extrapolation, truncation is then near 1e-10 of the derivative
 RATIO = 4.0
+REFUSALS = (RuntimeError, ValueError, ArithmeticError)  # how functions refuse a point outside their domain
 Outputs = list[Array]
 
 
@@ -38,6 +39,10 @@ class Derivative:
     def is_kink(self) -> bool:
         """Whether the one-sided derivatives differ."""
         return not math.isnan(self.low)
+
+    def nearest(self, analytic: float) -> float:
+        """The value, or of a kink's range the end nearest to an analytic value."""
+        return min((self.low, self.high), key=lambda end: abs(end - analytic)) if self.is_kink else self.value
 
     def accepts(self, analytic: float, slack: float = 0.0) -> bool:
         """Tell whether an analytic value lies within the error bar, or within the range of subgradients."""
@@ -76,6 +81,18 @@ class Line:
                 moved[delta == 0] = 0.0
                 noise += float(np.vdot(moved, np.abs(c)).real)
         return value, noise * EPS
+
+    def noise(self, others: list[Outputs], jitter: Outputs) -> tuple[float, float]:
+        """How far rounding may move the contraction, and how far ``others`` do, counting the outputs that these move."""
+        rounding = reach = 0.0
+        for k, (y, c, bound) in enumerate(zip(self.base, self.cotangents, jitter, strict=True)):
+            move = np.zeros(y.shape)
+            for other in others:
+                np.fmax(move, np.abs(other[k] - y), out=move)
+            weight = np.abs(c)
+            rounding += float(np.vdot(np.where(move != 0, bound, 0.0), weight).real)
+            reach += float(np.vdot(move, weight).real)
+        return rounding, reach
 
     def slopes(self, h: float) -> tuple[float, float, float, float]:
         """Central, forward and backward difference quotient with step h, and the rounding of the central one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -148,16 +149,24 @@ def _partial(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake
     operand = _operand(evidence, i)
     loose = 1e3  # these differences are simple ones
     for k in (first, last):
-        if trial.explained_by(np.where(used.any(axis=0), rows[k, columns], 0.0), loose):
-            if _is_broadcast(evidence, i):
-                return "missing-unbroadcast", (
-                    f"{operand} was broadcast to {list(evidence.cotangent.shape)}: its gradient is the sum over the "
-                    f"dimensions that were added, and here it is one slice of it"
-                )
+        if trial.explained_by(np.where(used.any(axis=0), rows[k, columns], 0.0), loose) and not _is_broadcast(
+            evidence, i
+        ):
             return "overwritten", (
                 f"an element of {operand} is used several times, and each use overwrites the gradient of the one before: "
                 f"accumulate (+=, np.add.at) instead"
             )
+    if _is_broadcast(evidence, i):
+        shape, out = evidence.values[i].shape, evidence.out.shape
+        added = [k for k, n in enumerate((1,) * (len(out) - len(shape)) + shape) if n == 1 != out[k]]
+        grid = rows.reshape(*out, -1)
+        for place in (0, -1):
+            one = tuple(slice(None) if k not in added else place for k in range(len(out)))
+            if trial.explained_by(grid[one].sum(axis=tuple(range(len(out) - len(added)))), loose):
+                return "missing-unbroadcast", (
+                    f"{operand} was broadcast to {list(out)}: its gradient is the sum over the dimensions that were "
+                    f"added, and here it is one slice of it"
+                )
     return None
 
 
@@ -240,8 +249,8 @@ def _output(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake 
     for j, value in enumerate(evidence.values):
         if not isinstance(value, np.ndarray) or value.shape != evidence.out.shape:
             continue
-        for forth in (True, False):
-            exchanged = _exchanged(evidence, i, value, forth)
+        for forth, use in itertools.product((True, False), (None, 0, 1)):
+            exchanged = _exchanged(evidence, i, value, forth, use)
             if exchanged is None:
                 continue
             now = exchanged.reshape(-1)[trial.chosen]
@@ -252,19 +261,25 @@ def _output(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake 
     return None
 
 
-def _exchanged(evidence: Evidence, i: int, operand: Array, forth: bool) -> Array | None:
-    """The gradient of operand i when the saved operand is replaced by the output (``forth``), or the output by it."""
-    changed = False
+def _exchanged(evidence: Evidence, i: int, operand: Array, forth: bool, use: int | None) -> Array | None:
+    """The gradient of operand i when the saved operand is replaced by the output (``forth``), or the output by it.
+
+    Everywhere, or at one of the places where it was saved (``use``).
+    """
+    met = changed = 0
 
     def tamper(node: Any, out: Array) -> None:
-        nonlocal changed
         source, target = (operand, out) if forth else (out, operand)
 
         def swap(value: Array) -> Array:
-            nonlocal changed
-            same = value.shape == source.shape and np.array_equal(value, source)
-            changed |= same
-            return target.copy() if same else value
+            nonlocal met, changed
+            if value.shape != source.shape or not np.array_equal(value, source):
+                return value
+            met += 1
+            if use is not None and met != use + 1:
+                return value
+            changed += 1
+            return target.copy()
 
         exchange_saved(node, swap)
 

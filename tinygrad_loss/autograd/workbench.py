@@ -13,6 +13,7 @@ from .. import dtypes, random
 from ..dtypes import Array
 from ..op import Location, Node, Row, TensorBase, Trace, edge_of, mode, user_location, wrap
 from .backward import grad
+from .differences import REFUSALS
 from .grad_mode import enable_grad, no_grad
 
 
@@ -156,6 +157,13 @@ class Workbench:
         self.evaluations += 1
         with self._quiet():
             return [np.array(y._array) for y in self.outputs()]
+
+    def attempt(self, like: list[Array]) -> list[Array]:
+        """The values of the outputs at inputs that were moved; NaN where the function refuses those."""
+        try:
+            return self.evaluate()
+        except REFUSALS:
+            return [np.full(y.shape, np.nan) for y in like]
 
     def gradients(self, cotangents: list[Array]) -> tuple[dict[str, Array | None], RuntimeError | None]:
         """The analytic gradient of each input, and the error if the backward raised one."""

@@ -38,6 +38,7 @@ from .elementwise import (
     sigmoid_grad_x,
     softplus,
     softplus_grad,
+    softplus_limit,
     tanh,
     tanh_grad,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "softmax_grad",
     "softplus",
     "softplus_grad",
+    "softplus_limit",
     "sum_",
     "tanh",
     "tanh_grad",

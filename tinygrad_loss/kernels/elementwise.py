@@ -15,7 +15,8 @@ from .threads import parallel
 
 __all__ = [
     "elu", "elu_grad", "exp", "expm1", "log", "log1p", "logaddexp", "logaddexp_grad", "logsigmoid", "logsigmoid_grad",
-    "relu", "relu_grad", "sigmoid", "sigmoid_grad", "sigmoid_grad_x", "softplus", "softplus_grad", "tanh", "tanh_grad",
+    "relu", "relu_grad", "sigmoid", "sigmoid_grad", "sigmoid_grad_x", "softplus", "softplus_grad", "softplus_limit", "tanh",
+    "tanh_grad",
 ]  # fmt: skip
 
 CHUNK = 65536  # elements; below, waking a thread costs more than it saves
@@ -235,7 +236,7 @@ elu_grad = _gradient(_elu_grad, "elu_grad", "g alpha e**x where x <= 0, else g, 
 def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + e**(beta x)) / beta; x itself where beta x > threshold."""
     out = np.array(x, order="C")
-    flat, scale, limit = out.ravel(), float(beta), _limit(threshold)
+    flat, scale, limit = out.ravel(), float(beta), softplus_limit(threshold)
     parallel(lambda a, b: _softplus(flat[a:b], scale, limit), flat.size, CHUNK)
     return out
 
@@ -243,12 +244,12 @@ def softplus(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
 def softplus_grad(g: Array, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """g s(beta x), or g where beta x > threshold."""
     out = np.array(g, order="C")
-    flat, saved, scale, limit = out.ravel(), np.asarray(x).ravel(), float(beta), _limit(threshold)
+    flat, saved, scale, limit = out.ravel(), np.asarray(x).ravel(), float(beta), softplus_limit(threshold)
     parallel(lambda a, b: _softplus_grad(flat[a:b], saved[a:b], scale, limit), flat.size, CHUNK)
     return out
 
 
-def _limit(threshold: float) -> float:
+def softplus_limit(threshold: float) -> float:
     """PyTorch's default only guards against an overflow that cannot happen here, and would cost float64 7 digits."""
     return np.inf if threshold >= 20.0 else float(threshold)
 

@@ -91,7 +91,7 @@ softplus_row = op(
     "softplus",
     lambda x, *, beta, threshold: kernels.softplus(x, beta, threshold),
     vjp=lambda g, x, beta, threshold: softplus_grad(g, x, beta=beta, threshold=threshold),
-    numpy="np.where({beta} * {x} > {threshold}, {x}, np.logaddexp(0, {beta} * {x}) / {beta})",
+    numpy="np.where(({threshold} < 20) & ({beta} * {x} > {threshold}), {x}, np.logaddexp(0, {beta} * {x}) / {beta})",
     domain=(-3, 3),
     samples=[sample((3, 4), beta=1.0, threshold=20.0), sample((3, 4), beta=2.0, threshold=10.0)],
 )
@@ -100,9 +100,11 @@ softplus_grad: Any = op(
     lambda gx, x, *, beta, threshold: kernels.softplus_grad(gx, x, beta, threshold),
     vjp=(
         lambda g, x, beta, threshold: softplus_grad(g, x, beta=beta, threshold=threshold),
-        lambda g, gx, x, beta, threshold: where_row(x * beta > threshold, 0.0, sigmoid_grad(g * gx * beta, x * beta)),
+        lambda g, gx, x, beta, threshold: where_row(
+            x * beta > kernels.softplus_limit(threshold), 0.0, sigmoid_grad(g * gx * beta, x * beta)
+        ),
     ),
-    numpy="{gx} * np.where({beta} * {x} > {threshold}, 1, 1 / (1 + np.exp(-{beta} * {x})))",
+    numpy="{gx} * np.where(({threshold} < 20) & ({beta} * {x} > {threshold}), 1, 1 / (1 + np.exp(-{beta} * {x})))",
     domain=(-3, 3),
     samples=[sample((3, 4), (3, 4), beta=1.0, threshold=20.0), sample((3, 4), (3, 4), beta=2.0, threshold=10.0)],
     grad_name="SoftplusBackwardBackward0",

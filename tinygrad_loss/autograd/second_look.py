@@ -1,0 +1,158 @@
+"""Before a gradient is called wrong: a second look, at the smallest steps, at rounding, and at points close by.
+
+Steps that suit one element reach far across the waves of ``sin(1e9 x)`` or the treads of ``floor(1e9 x)``, and what
+they give looks settled. So a disagreement counts only if the smallest steps that rounding allows show it as well, if
+moving the inputs by units in the last place does not explain it (a rule that cancels has that rounding, too), and if
+it is no tie of several elements, where the rule's answer is that of a point close by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .. import random
+from ..dtypes import Array
+from .differences import EPS, FIRST, RATIO, REFUSALS, Derivative, Line, Outputs, derivative, scale_of
+
+PLATEAU = 4  # steps in a row whose slopes must agree
+MOVES = 4  # random points at which rounding is looked at
+NEIGHBOURS = 64  # and at most so many close by, where there may be a tie
+NEAR = 2.0**-20  # how far away, relative to the input's scale, the neighbourhood is
+
+
+class SecondLook:
+    """What else can be asked about one input.
+
+    Parameters
+    ----------
+    inputs : list of ndarray
+        All inputs, to be moved in place.
+    line : callable
+        Gives the line along one element of the input in question, at the inputs' present values.
+    outputs, gradient : callable
+        The function's values and the analytic gradient with respect to that input, at the present values.
+    """
+
+    def __init__(
+        self,
+        inputs: list[Array],
+        line: Callable[[int], Line],
+        outputs: Callable[[], Outputs],
+        gradient: Callable[[], Array | None],
+    ) -> None:
+        self.inputs, self.line, self.outputs, self.gradient = inputs, line, outputs, gradient
+        self.generator = random.Generator().manual_seed(11)
+        self._rounding: tuple[Outputs, list[Array]] | None = None
+
+    def judge(self, j: int, size: float, analytic: float, d: Derivative, slack: float) -> tuple[str, Derivative]:
+        """Say ``"fail"``, or what is the case instead (``"pass"``, ``"kink"``, ``"precision"``), and the range."""
+        line = self.line(j)
+        base = self.outputs()
+        jitter, scatter = self.rounding(base)
+        said = settle(line, analytic, d, size, scale_of(self.inputs[0]), jitter)
+        if said != "fail" or d.is_kink:
+            return said, d
+        off = abs(analytic - d.value)
+        spread = max((abs(float(s.reshape(-1)[j])) for s in scatter), default=0.0)
+        if spread <= 0.25 * max(abs(analytic), abs(d.value)) and off <= 32 * spread:
+            return "precision", d
+        around = self._around(j, analytic, off) if math.isfinite(off) else None
+        if around is not None:
+            return "kink", Derivative(d.value, d.error, min(*around, d.value), max(*around, d.value))
+        return "fail", d
+
+    def rounding(self, base: Outputs) -> tuple[Outputs, list[Array]]:
+        """How far the outputs move with the last bits of the inputs, and how rough the analytic gradient is.
+
+        A gradient is smooth, so that of a second difference over a short way nothing is left but rounding.
+        """
+        if self._rounding is None:
+            jitter, scatter = [np.asarray(2 * EPS * np.abs(y)) for y in base], []
+            here = self.gradient()
+            for k in range(MOVES):
+                with self.moved(2 * EPS, relative=True), contextlib.suppress(*REFUSALS):
+                    for bound, y, there in zip(jitter, base, self.outputs(), strict=True):
+                        np.fmax(bound, np.abs(there - y), out=bound)
+                sides = []
+                for sign in (1.0, -1.0):
+                    self.generator.manual_seed(k)  # the same way, there and back
+                    with self.moved(sign * 2.0 ** (-24 - 4 * k), relative=True), contextlib.suppress(*REFUSALS):
+                        sides.append(self.gradient())
+                if here is not None and len(sides) == 2 and sides[0] is not None and sides[1] is not None:
+                    scatter.append((sides[0] - here) + (sides[1] - here))
+            self._rounding = jitter, scatter
+        return self._rounding
+
+    def _around(self, j: int, analytic: float, off: float) -> tuple[float, float] | None:
+        """The range of the analytic values at points close by, if they are right there and lie around the one here."""
+        found: list[float] = []
+        tolerance = 0.05 * off
+        for _ in range(NEIGHBOURS):
+            with self.moved(NEAR, relative=False), contextlib.suppress(*REFUSALS):
+                g = self.gradient()
+                if g is None:
+                    return None
+                value = float(g.reshape(-1)[j])
+                d = derivative(self.line(j), NEAR * scale_of(self.inputs[0]) / 16, value, tolerance)
+                if not d.error <= tolerance or not d.accepts(value, tolerance):
+                    return None
+                found.append(value)
+                low, high = min(found), max(found)
+                if high - low > 0.5 * off and low - tolerance <= analytic <= high + tolerance:
+                    return low, high
+        return None
+
+    @contextlib.contextmanager
+    def moved(self, amount: float, relative: bool) -> Iterator[None]:
+        """The inputs somewhere else: each element by so much of itself, or of its input's scale."""
+        homes = [x.copy() for x in self.inputs]
+        for x in self.inputs:
+            noise = self.generator.normal(np.empty(x.shape)) * amount
+            x += noise * x if relative else noise * scale_of(x)
+        try:
+            yield
+        finally:
+            for x, home in zip(self.inputs, homes, strict=True):
+                x[...] = home
+
+
+def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float, jitter: Outputs) -> str:
+    """Ask the smallest steps at which the slopes are the same again and again whether an analytic value is wrong."""
+    far = [line.at(s * t) for t in {size, scale} for s in (1.0, -1.0, FIRST, -FIRST)]
+    noise, reach = line.noise(far, jitter)
+    if noise > 1e-3 * reach:
+        return "precision"  # the last bits of the inputs change as much as any step does
+    nearest = d.nearest(analytic)
+    usual = (
+        2 * EPS * (sum(float(np.vdot(np.abs(y), np.abs(c))) for y, c in zip(line.base, line.cotangents, strict=True)))
+    )
+    if noise > 1e5 * (usual + 2 * EPS * abs(nearest) * size):
+        return "precision"  # they reach across a jump
+    gap = abs(nearest - analytic)
+    if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?
+        gap = max(abs(nearest), d.error)
+    smallest = max(20 * noise / gap if gap else math.inf, 2.0**-51 * size, 2.0**-1060)
+    if not smallest < size * FIRST:
+        return "precision"
+    h = 2.0 ** math.ceil(math.log2(smallest))
+    ranges: list[tuple[float, float]] = []
+    central, forward, backward, _ = line.slopes(h)
+    while len(ranges) < PLATEAU or h < size * FIRST:
+        h *= RATIO
+        center, further, back, _ = line.slopes(h)
+        low = high = central
+        if not abs(forward - backward) <= 0.5 * abs(further - back):  # of a smooth function that is a quarter
+            low, high = min(forward, backward), max(forward, backward)
+        ranges.append((low, high))
+        central, forward, backward = center, further, back
+        last = ranges[-PLATEAU:]
+        if len(ranges) > 2 * PLATEAU:
+            break  # what the smallest steps see has no slope: a jump, or rounding
+        if len(last) == PLATEAU and all(max(ends) - min(ends) <= gap / 4 for ends in zip(*last, strict=True)):
+            low, high = (sum(ends) / PLATEAU for ends in zip(*last, strict=True))
+            return "pass" if low - gap / 4 <= analytic <= high + gap / 4 else "fail"
+    return "precision"
