@@ -134,7 +134,7 @@ def mutants_of(row: Row, operands: Sequence[Any], out: Array) -> Iterator[Mutant
             yield Mutant("factor 1/N", "scale", i, lambda d, g, rule: d / out.size)
         yield Mutant("zero", "zero-gradient" if len(need) == 1 else "forgotten-term", i, lambda d, g, rule: 0 * d)
         yield Mutant("incoming gradient ignored", "ignores-incoming", i, lambda d, g, rule: rule(np.ones_like(g)))
-        yield Mutant("one element", "wrong" if x.size > 1 else None, i, lambda d, g, rule, s=shape: one_element(d, s))
+        yield Mutant("one element", None, i, lambda d, g, rule, s=shape: one_element(d, s))
         if x.size > 1 and shape[-1] > 1:
             yield Mutant("shifted", "shifted", i, lambda d, g, rule, s=shape: np.roll(fitted(d, s), 1, -1))
         if len(shape) > 1 and min(shape[-2:]) > 1:
@@ -388,6 +388,7 @@ def break_rules(table: Table, row: Row, model: Layers, operands: Sequence[Any], 
         if not (tally.failed and tally.op and tally.kind >= tally.nameable):
             said = "; ".join(f"{f.kind} in {f.op}" for f in report.findings) or "nothing"
             table.misses.append(f"{label}: {mutant.name} of operand {mutant.operand}: {report.verdict}, {said}")
+            print(table.misses[-1], flush=True)
 
 
 def gradcheck_of_pytorch(model: Layers, table: Table) -> dict[str, bool]:
@@ -525,6 +526,7 @@ def false_failures(ops: Sequence[str], seeds: int, first: int = 0) -> tuple[Coun
             verdicts[verdict] += 1
             if verdict == "fail":
                 failures.append(f"{name}, seed {seed}:\n{report}")
+                print(failures[-1], flush=True)
     return verdicts, failures
 
 
@@ -546,11 +548,9 @@ def main(argv: list[str] | None = None) -> int:
     ops = args.ops.split(",") if args.ops else [name for name in ROWS if name not in PLUMBING]
     if args.false_failures:
         verdicts, failures = false_failures(ops, args.seeds or 1000, args.first)
-        print(*failures, sep="\n")
         print(f"{len(ops)} ops, {args.seeds or 1000} seeds each: " + ", ".join(f"{n} {v}" for v, n in verdicts.items()))
         return int(bool(failures))
     table = run(ops, args.seeds or 1, args.torch, args.samples)
-    print(*table.misses, sep="\n")
     print(markdown(table, args.torch))
     total = table.total()
     return int(total.failed < total.mutants or total.op < total.mutants)

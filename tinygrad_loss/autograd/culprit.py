@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ Wrong = tuple[str, tuple[int, ...], float, Derivative]
 SINGLY = 600  # elements of an operand up to which each is checked; of a larger one a sample
 LOOKS = 24  # elements that seem wrong at which a second look is taken
 MARGIN = 10.0
+LOSSY = 1e8  # how much larger than inputs and outputs a value on the way may be: half the digits are lost then
 
 
 def find_culprits(
@@ -29,6 +31,7 @@ def find_culprits(
     wrong: list[Wrong],
     gradients: dict[str, Array | None],
     problem: RuntimeError | None,
+    right_nearby: Callable[[str, tuple[int, ...]], bool],
 ) -> list[Finding]:
     """Say which ops make the gradient wrong; if every rule is right by itself, what else happened on the way."""
     calls = bench.trace()
@@ -51,7 +54,7 @@ def find_culprits(
         return [Finding(kind, op, name, index, analytic, d.value, d.error, hint, where)]
     if problem is not None:
         return [Finding("wrong", None, name, index, analytic, d.value, d.error, f"backward raised: {problem}")]
-    return [_without_culprit(bench, wrong, gradients)]
+    return [_without_culprit(calls, bench, wrong, gradients, right_nearby)]
 
 
 # --- one op by itself ---------------------------------------------------------------------------------------------
@@ -101,8 +104,9 @@ def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array
     n = flat.size
     chosen = np.arange(n)
     if n > SINGLY:
-        drawn = evidence.generator.randperm(n)[:SINGLY]
-        chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))]]))
+        drawn = evidence.generator.randperm(n)[: max(48, min(150, 5_000_000 // max(evidence.out.size, 1)))]
+        suspect = _suspect(evidence, flat, slopes)
+        chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))], suspect]))
     scale = scale_of(x)
     slack = 64 * EPS * float(np.max(np.abs(slopes[np.isfinite(slopes)]), initial=0.0))
     numeric, bars, base = np.empty(chosen.size), np.empty(chosen.size), evidence.forward()
@@ -115,6 +119,38 @@ def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array
         numeric[k] = slopes[j] if inside else d.nearest(float(slopes[j]))
         bars[k] = d.error + slack
     return numeric, bars, chosen
+
+
+def _suspect(evidence: Evidence, flat: Array, slopes: Array) -> list[int]:
+    """Of a large operand an element that is wrong, if a random direction shows that there is one: by halving."""
+    base, scale, home = evidence.forward(), scale_of(flat), flat.copy()
+    direction = evidence.generator.normal(np.empty(flat.size))
+
+    def wrong(part: Array) -> bool:
+        step = np.zeros(flat.size)
+        step[part] = direction[part]
+
+        def at(t: float) -> Outputs:
+            flat[...] = home + t * step
+            try:
+                return evidence.forward()
+            except REFUSALS:
+                return [np.full(y.shape, np.nan) for y in base]
+            finally:
+                flat[...] = home
+
+        expected = float((slopes * step).sum())
+        slack = 64 * EPS * float((np.abs(slopes) * np.abs(step)).sum())
+        d = derivative(Line(at, base, [evidence.cotangent]), 2.0 ** round(math.log2(scale)), expected, slack)
+        return math.isfinite(d.value) and not d.accepts(expected, slack + MARGIN * d.error)
+
+    part = np.arange(flat.size)
+    if not wrong(part):
+        return []
+    while part.size > 1:
+        half = part[: part.size // 2]
+        part = half if wrong(half) else part[part.size // 2 :]
+    return part.tolist()
 
 
 def _line(evidence: Evidence, flat: Array, j: int, base: Outputs) -> Line:
@@ -227,8 +263,26 @@ def _moved(a: Array, b: Array) -> bool:
     return a.shape != b.shape or not np.array_equal(a, b, equal_nan=True)
 
 
-def _without_culprit(bench: Workbench, wrong: list[Wrong], gradients: dict[str, Array | None]) -> Finding:
+def _without_culprit(
+    calls: list[Call],
+    bench: Workbench,
+    wrong: list[Wrong],
+    gradients: dict[str, Array | None],
+    right_nearby: Callable[[str, tuple[int, ...]], bool],
+) -> Finding:
     name, index, analytic, d = wrong[0]
+    if gradients[name] is not None:
+        usual = max(1.0, *(_largest(leaf._array) for leaf in bench.leaves.values()))
+        largest = max((_largest(call.out) for call in calls), default=0.0)
+        if largest > LOSSY * max(usual, _largest(calls[-1].out)):
+            hint = f"values of {largest:.0e} on the way leave only rounding of a difference: move the point"
+            return Finding("precision", None, name, index, analytic, d.value, d.error, hint)
+        if right_nearby(name, index):
+            hint = (
+                "every rule is right, and so is the gradient close by: here the function has a kink, and what the rules choose "
+                "there is no subgradient of the whole"
+            )
+            return Finding("kink", None, name, index, analytic, d.value, d.error, hint)
     hint = "no single op's rule explains it"
     if not np.any(gradients[name]) and gradients[name] is not None:
         return Finding("zero-gradient", None, name, index, analytic, d.value, d.error, hint)
@@ -236,6 +290,10 @@ def _without_culprit(bench: Workbench, wrong: list[Wrong], gradients: dict[str, 
         hint = "the input is not on the tape of the output although the output depends on it"
         return Finding("detached", None, name, index, analytic, d.value, d.error, hint)
     return Finding("wrong", None, name, index, analytic, d.value, d.error, hint)
+
+
+def _largest(x: Array) -> float:
+    return float(np.max(np.abs(x[np.isfinite(x)]), initial=0.0)) if x.dtype.kind == "f" else 0.0
 
 
 # --- random functions ---------------------------------------------------------------------------------------------

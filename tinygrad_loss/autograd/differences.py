@@ -75,11 +75,11 @@ class Line:
                 if d != 0.0:
                     noise += abs(w) * (abs(u) + abs(v))
             else:
-                delta = p - q
-                value += float(np.vdot(delta, c).real)
-                moved = np.abs(p) + np.abs(q)
-                moved[delta == 0] = 0.0
-                noise += float(np.vdot(moved, np.abs(c)).real)
+                delta = (p - q).reshape(-1)
+                moved = np.flatnonzero(delta)  # often few: an op on each element by itself moves one
+                weight = c.reshape(-1)[moved]
+                value += float((delta[moved] * weight.conj()).sum().real)
+                noise += float(((np.abs(p.reshape(-1)[moved]) + np.abs(q.reshape(-1)[moved])) * np.abs(weight)).sum())
         return value, noise * EPS
 
     def noise(self, others: list[Outputs], jitter: Outputs) -> tuple[float, float]:

@@ -247,7 +247,7 @@ def _shifted(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake
 def _output(evidence: Evidence, i: int, trial: _Trial, right: Array) -> Mistake | None:
     """Exchange, in what the rule saved, an operand for the output or the other way round, and see if it is right then."""
     for j, value in enumerate(evidence.values):
-        if not isinstance(value, np.ndarray) or value.shape != evidence.out.shape:
+        if not isinstance(value, np.ndarray) or (value.shape, value.dtype) != (evidence.out.shape, evidence.out.dtype):
             continue
         for forth, use in itertools.product((True, False), (None, 0, 1)):
             exchanged = _exchanged(evidence, i, value, forth, use)
@@ -273,7 +273,7 @@ def _exchanged(evidence: Evidence, i: int, operand: Array, forth: bool, use: int
 
         def swap(value: Array) -> Array:
             nonlocal met, changed
-            if value.shape != source.shape or not np.array_equal(value, source):
+            if (value.shape, value.dtype) != (source.shape, source.dtype) or not np.array_equal(value, source):
                 return value
             met += 1
             if use is not None and met != use + 1:

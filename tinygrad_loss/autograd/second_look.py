@@ -89,21 +89,29 @@ class SecondLook:
 
     def _around(self, j: int, analytic: float, off: float) -> tuple[float, float] | None:
         """The range of the analytic values at points close by, if they are right there and lie around the one here."""
-        found: list[float] = []
-        tolerance = 0.05 * off
+        low, high, tolerance = math.inf, -math.inf, 0.05 * off
         for _ in range(NEIGHBOURS):
-            with self.moved(NEAR, relative=False), contextlib.suppress(*REFUSALS):
-                g = self.gradient()
-                if g is None:
-                    return None
-                value = float(g.reshape(-1)[j])
-                d = derivative(self.line(j), NEAR * scale_of(self.inputs[0]) / 16, value, tolerance)
-                if not d.error <= tolerance or not d.accepts(value, tolerance):
-                    return None
-                found.append(value)
-                low, high = min(found), max(found)
-                if high - low > 0.5 * off and low - tolerance <= analytic <= high + tolerance:
-                    return low, high
+            value = self._nearby(j, tolerance)
+            if value is None:
+                return None
+            low, high = min(low, value), max(high, value)
+            if high - low > 0.5 * off and low - tolerance <= analytic <= high + tolerance:
+                return low, high
+        return None
+
+    def is_right_nearby(self, j: int, off: float) -> bool:
+        """Whether the analytic value is right at points close by."""
+        return all(self._nearby(j, 0.05 * off) is not None for _ in range(2 * MOVES))
+
+    def _nearby(self, j: int, tolerance: float) -> float | None:
+        """The analytic value at a random point close by; None if differences contradict it, or cannot tell."""
+        with self.moved(NEAR, relative=False), contextlib.suppress(*REFUSALS):
+            g = self.gradient()
+            if g is None:
+                return None
+            value = float(g.reshape(-1)[j])
+            d = derivative(self.line(j), NEAR * scale_of(self.inputs[0]) / 16, value, tolerance)
+            return value if d.error <= tolerance and d.accepts(value, tolerance) else None
         return None
 
     @contextlib.contextmanager
@@ -130,7 +138,8 @@ def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float
     usual = (
         2 * EPS * (sum(float(np.vdot(np.abs(y), np.abs(c))) for y, c in zip(line.base, line.cotangents, strict=True)))
     )
-    if noise > 1e5 * (usual + 2 * EPS * abs(nearest) * size):
+    steepest = max(abs(nearest), abs(analytic) if math.isfinite(analytic) else 0.0)
+    if noise > 1e5 * (usual + 2 * EPS * steepest * size):
         return "precision"  # they reach across a jump
     gap = abs(nearest - analytic)
     if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 EVERY = 4096  # elements of an input up to which each is checked by itself
+MANY, FEW = 65_536, 256  # of inputs with so many elements in all, up to which each is checked by itself
 SAMPLES, DIRECTIONS = 48, 8  # beyond that: elements drawn, and random directions through all of them
 CONFIRMED = 16  # wrong elements after which no more second looks are taken
 MARGIN = 10.0  # error bars that a difference must exceed to count as wrong
@@ -90,8 +91,10 @@ def verify(
         raise ValueError(f"order must be 1 or 2, got {order!r}")
     bench = Workbench(fn, inputs, names)
     report = GradientReport(order=order)
-    for name, dtype in bench.integers:
+    for name, dtype in bench.refused:
         hint = f"its dtype is {dtype}: there is no gradient with respect to integers; write {name}.double() to have one"
+        if dtype.is_complex:
+            hint = f"its dtype is {dtype}: check functions of its real and imaginary parts"
         report.findings.append(Finding("vacuous", None, name, (), math.nan, math.nan, math.nan, hint))
     report.inputs = {name: leaf._array.shape for name, leaf in bench.leaves.items()}
     report.elements = sum(leaf._array.size for leaf in bench.leaves.values())
@@ -104,7 +107,7 @@ def verify(
                     return report
                 bench.differentiate(seed)
             _Check(bench, bench.call, report, seed, tol).run()
-    elif not bench.integers:
+    elif not bench.refused:
         hint = "there is no tensor that requires a gradient among the inputs"
         report.findings.append(Finding("vacuous", None, "inputs", (), math.nan, math.nan, math.nan, hint))
     return report
@@ -137,7 +140,8 @@ class _Check:
         self.progress.done()
         report.evaluations = bench.evaluations
         if wrong or problem is not None:
-            report.findings = find_culprits(bench, self.cotangents, wrong, gradients, problem) + report.findings
+            culprits = find_culprits(bench, self.cotangents, wrong, gradients, problem, self._is_right_nearby(wrong))
+            report.findings = culprits + report.findings
         return report
 
     # --- one input ----------------------------------------------------------------------------------------------
@@ -158,7 +162,7 @@ class _Check:
             / self.scale
         )
         self.slack = 64 * EPS * largest + (self.floor if math.isfinite(self.floor) else 0.0)
-        every = x.size <= EVERY
+        every = x.size <= (EVERY if self.report.elements <= MANY else FEW)
         wrong: list[tuple[str, tuple[int, ...], float, Derivative]] = []
         kinks: list[tuple[tuple[int, ...], float, Derivative]] = []
         vague: list[tuple[str, tuple[int, ...], float, Derivative]] = []
@@ -181,6 +185,8 @@ class _Check:
                 vague.append((kind, index, float(slopes[i]), d))
             self.progress.step()
         self.report.checked += len(chosen)
+        if not x.size:
+            self._doubt("vacuous", name, (), math.nan, Derivative(math.nan, math.nan), "it has no elements")
         if not every:
             found, turned = self._directions(name, flat, slopes)
             wrong += found
@@ -205,6 +211,15 @@ class _Check:
             self.bench.evaluate,
             lambda: self.bench.gradients(self.cotangents)[0][name],
         )
+
+    def _is_right_nearby(self, wrong: list[Any]) -> Callable[[str, tuple[int, ...]], bool]:
+        def ask(name: str, index: tuple[int, ...]) -> bool:
+            x = self.bench.leaves[name]._array
+            off = max(abs(w[2] - w[3].nearest(w[2])) for w in wrong if w[:2] == (name, index))
+            j = int(np.ravel_multi_index(index, x.shape)) if index else 0
+            return math.isfinite(off) and self._second_look(name, x.reshape(-1)).is_right_nearby(j, off)
+
+        return ask
 
     def _line(self, flat: Array, i: int, base: Outputs) -> Line:
         """The function along one element."""
@@ -311,7 +326,7 @@ class _Check:
         before = x.copy()
         x += self.generator.normal(np.empty(x.shape)) * self.scale
         try:
-            moved = any(not np.array_equal(a, b) for a, b in zip(self.base, self.bench.evaluate(), strict=True))
+            moved = any(not np.array_equal(a, b) for a, b in zip(self.base, self.bench.attempt(self.base), strict=True))
         finally:
             x[...] = before
         hint = (

@@ -38,7 +38,7 @@ class Workbench:
 
     def __init__(self, fn: Callable[..., Any], inputs: Any, names: Sequence[str] | None) -> None:
         self.leaves: dict[str, Any] = {}
-        self.integers: list[tuple[str, Any]] = []
+        self.refused: list[tuple[str, Any]] = []  # inputs that have no gradient, and their dtypes
         self._given: dict[str, Array] = {}
         self.evaluations = 0
         self.module = inputs if hasattr(inputs, "named_parameters") else None
@@ -63,14 +63,14 @@ class Workbench:
                 raise TypeError(f"verify checks Tensors, got {type(x).__name__} as input {i}; write tensor(...)")
             name = names[i] if names is not None else f"inputs[{i}]" if len(given) > 1 else "input"
             kind = x._array.dtype.kind
-            if kind in "fc":
-                leaf = wrap(np.array(x._array, np.float64 if kind == "f" else np.complex128, order="C"))
+            if kind == "f":
+                leaf = wrap(np.array(x._array, np.float64, order="C"))
                 leaf.requires_grad_()
                 self._given[name] = x._array
                 self.leaves[name] = leaf
                 self.arguments.append(leaf)
             else:
-                self.integers.append((name, dtypes.of(x._array)))
+                self.refused.append((name, dtypes.of(x._array)))
                 self.arguments.append(x)
 
     # --- float64, and back --------------------------------------------------------------------------------------
