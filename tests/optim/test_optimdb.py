@@ -87,11 +87,13 @@ def test_errors(info: Any, dtype: str) -> None:
         if case.kwargs.keys() & ELSEWHERE:
             continue
         twins: dict[int, Any] = {}
+        params = case.params if case.params is not None else [torch.nn.Parameter(torch.randn(2, 3))]
+        my_params, my_kwargs = ours((params, case.kwargs), twins)  # before PyTorch writes into them
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # one of the errors is a warning
             with pytest.raises(item.error_type):
-                info.optim_cls(case.params, **case.kwargs)
+                info.optim_cls(params, **case.kwargs)
             with pytest.raises(item.error_type):
-                getattr(tg.optim, info.name)(ours(case.params, twins), **ours(case.kwargs, twins))
+                getattr(tg.optim, info.name)(my_params, **my_kwargs)
         found += 1
     assert found
