@@ -239,6 +239,11 @@ def _run(kernel: Any, *arrays: Array) -> None:
 
 def _same_shape(kernel: Any, dim: int, *inputs: Array) -> Array:
     """Rows in, rows of the same length out."""
+    x = inputs[0]
+    if type(x) is ndarray and 0 < x.size <= GRAIN and x.ndim == 1:  # small: the steps below would take longer than it
+        out = np.empty(x.size, x.dtype)
+        kernel(*[_contiguous(np.asarray(v)).reshape(1, -1) for v in (*inputs, out)])
+        return out
     rows = [_contiguous(_rows(v, dim)[0]) for v in inputs]
     shape = _rows(inputs[0], dim)[1]
     out = np.empty(rows[0].shape, rows[0].dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .shape import reshape
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+SMALL = 4096  # elements that are copied in the time that making a view of them takes
 Dims = tuple[int, ...] | None
 DIMS = [
     sample((3, 4), dim=None, keepdim=False),
@@ -64,6 +66,10 @@ def restored(g: Any, shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
 
 def spread(g: Any, shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
     """Hand a reduced gradient to every element that was reduced."""
+    if isinstance(g, (np.ndarray, np.generic)) and math.prod(shape) <= SMALL:
+        out = np.empty(shape, g.dtype)  # np.broadcast_to takes longer than this, and the engine would copy its view
+        out[...] = g if dim is None and not keepdim else restored(g, shape, dim, keepdim)
+        return out
     return expand_row(restored(g, shape, dim, keepdim), shape=shape)
 
 

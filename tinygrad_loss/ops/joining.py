@@ -35,10 +35,12 @@ def _joined(tensors: Any, name: str) -> tuple[Any, ...]:
         )
     if not tensors:
         raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+    alike = True
     for i, x in enumerate(tensors):
         if not isinstance(x, TensorBase):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
-    if len({x._array.dtype for x in tensors}) == 1:
+        alike = alike and x._array.dtype is tensors[0]._array.dtype
+    if alike:
         return tuple(tensors)
     common = dtypes.result_type(*(x._array for x in tensors)).numpy
     return tuple(to(x, common) for x in tensors)
@@ -53,17 +55,19 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
     >>> tg.cat([tg.tensor([1, 2]), tg.tensor([3])])
     tensor([1, 2, 3])
     """
-    if isinstance(tensors, (tuple, list)) and not tensors:
+    if not isinstance(tensors, TensorBase) and not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     xs = _joined(tensors, "cat")
     # PyTorch lets an empty 1-D tensor stand beside anything, for loops that start from one.
-    kept = tuple(x for x in xs if x._array.shape != (0,)) or xs
+    kept = tuple([x for x in xs if x._array.shape != (0,)]) or xs
     first = kept[0]._array.shape
     d = axis(dim, len(first))
     if not first:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated; write stack()")
     for i, x in enumerate(kept):
         shape = x._array.shape
+        if shape == first:
+            continue
         if len(shape) != len(first):
             raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
         if shape[:d] + shape[d + 1 :] != first[:d] + first[d + 1 :]:

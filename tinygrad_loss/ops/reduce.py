@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import F32, Array
+from ..dtypes import F32, F64, Array
 from ..op import op, sample
 from .arguments import array_of, axes, axis, numpy_names, tensor_of
 from .broadcast import DIMS, Dims, restored, spread, sum_row, total
@@ -25,7 +25,9 @@ __all__ = ["all", "any", "count_nonzero", "mean", "prod", "sum"]
 
 def count(shape: tuple[int, ...], dim: Dims) -> int:
     """How many elements are reduced to one."""
-    return math.prod(n for d, n in enumerate(shape) if dim is None or d in dim)
+    if dim is None:
+        return math.prod(shape)
+    return math.prod(n for d, n in enumerate(shape) if d in dim)
 
 
 def _average(x: Array, *, dim: Dims, keepdim: bool) -> Any:
@@ -135,6 +137,8 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     tensor([1.5000, 3.5000])
     """
     array = tensor_of(input, "mean")
+    if dtype is None and (array.dtype is F32 or array.dtype is F64):
+        return mean_row(input, dim=axes(dim, array.ndim), keepdim=keepdim)  # type: ignore[no-any-return]
     found, what = (dtypes.of(array), "Input") if dtype is None else (dtypes.as_dtype(dtype), "Optional")
     if not (found.is_floating_point or found.is_complex):
         raise RuntimeError(

@@ -84,7 +84,7 @@ squeeze_row = op(
 )
 unsqueeze_row = op(
     "unsqueeze",
-    lambda x, *, dim: np.expand_dims(x, dim),
+    lambda x, *, dim: x[(slice(None),) * dim + (None,)],
     vjp=lambda g, dim: squeeze_row(g, dim=(dim,), form=1),
     numpy="np.expand_dims({x}, {dim})",
     domain=(-2, 2),
@@ -161,11 +161,12 @@ stack_row = op(
 
 
 def _pieces(g: Any, shapes: tuple[tuple[int, ...], ...], dim: int) -> tuple[Any, ...]:
-    ends = np.cumsum([shape[dim] for shape in shapes]).tolist()
-    before = (slice(None),) * dim
-    return tuple(
-        slice_row(g, index=(*before, slice(end - shape[dim], end))) for end, shape in zip(ends, shapes, strict=True)
-    )
+    before, start, pieces = (slice(None),) * dim, 0, []
+    for shape in shapes:
+        index = (*before, slice(start, start + shape[dim]))
+        pieces.append(g[index] if g.__class__ is np.ndarray else slice_row(g, index=index))
+        start += shape[dim]
+    return tuple(pieces)
 
 
 # --- PyTorch's signatures -----------------------------------------------------------------------------------------
@@ -205,10 +206,10 @@ def reshape(input: Any, *new: Any, shape: Any = None) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    if input.__class__ is np.ndarray:  # in a rule
+        return input.reshape(*new or (shape,))  # type: ignore[return-value]
     array = input._array if isinstance(input, TensorBase) else input
     shape = _resolved(sizes(new, shape), array.size)
-    if array is input and array.shape == shape:
-        return input  # type: ignore[return-value]
     try:
         return view_row(input, shape=shape)  # type: ignore[no-any-return]
     except ValueError:
