@@ -43,14 +43,16 @@ from .ops.diagonals import *
 from .ops.einsum import einsum
 from .ops.elementwise import *
 from .ops.extrema import *
-from .ops.gates import erf
+from .ops.gates import celu, erf, selu
 from .ops.gathering import *
 from .ops.inplace import index_put
 from .ops.joining import *
 from .ops.linalg import matmul
+from .ops.pairwise import *
 from .ops.parts import *
 from .ops.products import *
 from .ops.rearrange import *
+from .ops.rectifiers import hardshrink, prelu, threshold
 from .ops.reduce import *
 from .ops.rounding import *
 from .ops.scan import *
@@ -122,6 +124,7 @@ __all__ = [
     "atleast_2d",
     "autograd",
     "baddbmm",
+    "bilinear",
     "bincount",
     "bitwise_and",
     "bitwise_left_shift",
@@ -135,6 +138,7 @@ __all__ = [
     "can_cast",
     "cat",
     "ceil",
+    "celu",
     "channels_last",
     "channels_last_3d",
     "chunk",
@@ -151,6 +155,7 @@ __all__ = [
     "contiguous_format",
     "cos",
     "cosh",
+    "cosine_similarity",
     "count_nonzero",
     "cumprod",
     "cumsum",
@@ -205,6 +210,7 @@ __all__ = [
     "greater_equal",
     "gt",
     "half",
+    "hardshrink",
     "hstack",
     "index_add",
     "index_put",
@@ -278,9 +284,11 @@ __all__ = [
     "ops",
     "optim",
     "outer",
+    "pairwise_distance",
     "permute",
     "positive",
     "pow",
+    "prelu",
     "preserve_format",
     "printoptions",
     "prod",
@@ -308,6 +316,7 @@ __all__ = [
     "scatter_add",
     "seed",
     "select",
+    "selu",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
@@ -339,6 +348,7 @@ __all__ = [
     "tensor",
     "tensordot",
     "testing",
+    "threshold",
     "tile",
     "topk",
     "trace",

@@ -29,6 +29,7 @@ from .ops import (
     parts,
     products,
     rearrange,
+    rectifiers,
     reduce,
     rounding,
     scan,
@@ -585,7 +586,7 @@ class Tensor(InPlaceMethods):
         return elementwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     sigmoid, tanh, relu = activation.sigmoid, activation.tanh, activation.relu
-    erf = gates.erf
+    erf, prelu, hardshrink = gates.erf, rectifiers.prelu, rectifiers.hardshrink
     softmax, log_softmax, logsumexp = activation.softmax, activation.log_softmax, activation.logsumexp
     sum, mean, prod, all, any = reduce.sum, reduce.mean, reduce.prod, reduce.all, reduce.any
     count_nonzero, cumsum, cumprod = reduce.count_nonzero, scan.cumsum, scan.cumprod

@@ -42,3 +42,21 @@ def test_all_targets_ignored_have_no_second_derivative() -> None:
 def test_circular_padding_needs_channels(layer: Any, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"expected {len(shape) + 1}D or {len(shape) + 2}D input"):
         layer(tg.ones(*shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("relu_", ()), ("elu_", ()), ("selu_", ()), ("celu_", (2.0,)), ("leaky_relu_", (0.1,)), ("hardtanh_", (-0.5, 0.5)),
+     ("threshold_", (0.2, -1.0))],
+)  # fmt: skip
+def test_activation_in_place(name: str, args: tuple[Any, ...]) -> None:
+    x = tg.tensor([-2.0, -0.3, 0.1, 2.0], requires_grad=True)
+    expected = getattr(nn.functional, name[:-1])(x, *args)
+    (g,) = tg.autograd.grad(expected.sum(), x)
+    y = x.clone()
+    assert getattr(nn.functional, name)(y, *args) is y
+    assert y.tolist() == expected.tolist()
+    y.sum().backward()
+    assert x.grad.tolist() == g.tolist()
+    with pytest.raises(RuntimeError, match=f"leaf Variable .* {name} "):
+        getattr(nn.functional, name)(x, *args)

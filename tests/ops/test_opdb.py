@@ -296,6 +296,26 @@ def gradients(name: str, theirs: Any, mine: Any, pairs: list[tuple[Any, Any]], s
     same(list(expected), list(found), f"{name}: second gradient")
 
 
+def error_of(f: Any, x: Any, args: Any, kwargs: Any) -> Exception | None:
+    try:
+        f(x, *args, **kwargs)
+    except (RuntimeError, IndexError, ValueError) as error:
+        return error
+    return None
+
+
+def refuses_leaf(their_f: Any, my_f: Any, theirs: Any, mine: Any) -> None:
+    """A leaf that requires a gradient is not written, and stays what it was."""
+    if not theirs[0].requires_grad or not theirs[0].is_leaf:
+        return
+    before = mine[0].detach().clone()
+    errors = error_of(their_f, *theirs), error_of(my_f, *mine)
+    if type(errors[0]) is not type(errors[1]):
+        raise Mismatch(f"of a leaf in place: {errors[0]!r:.90} expected, got {errors[1]!r:.90}")
+    if errors[0] is not None and (before.shape != mine[0].shape or not tg.equal(before, mine[0].detach())):
+        same(theirs[0], mine[0], "a leaf that must not be written")
+
+
 def check(name: str, their_f: Any, my_f: Any, sample: Any, *, second: bool, inplace: bool = False) -> str | None:
     """Run one sample on both sides; an AssertionError tells what differs, the result whether the tape's name does."""
     import torch
@@ -314,6 +334,7 @@ def check(name: str, their_f: Any, my_f: Any, sample: Any, *, second: bool, inpl
     convert.originals = list(fresh.values())  # type: ignore[attr-defined]
     my_input, my_args, my_kwargs = (mapped(v, convert) for v in (input, args, kwargs))
     if inplace:
+        refuses_leaf(their_f, my_f, (input, args, kwargs), (my_input, my_args, my_kwargs))
         input, my_input = input.clone(), my_input.clone()
     try:
         theirs = their_f(input, *args, **kwargs)
@@ -328,6 +349,10 @@ def check(name: str, their_f: Any, my_f: Any, sample: Any, *, second: bool, inpl
     same(theirs, mine if tied is None else same_elements(theirs, mine, input, tied, name), f"{name}: value")
     if inplace:
         same(input, my_input, f"{name}: written")
+        if mine is not my_input:
+            raise Mismatch("an in-place method returns its tensor")
+        if input._version != my_input._version[0]:
+            raise Mismatch(f"version {input._version} expected, got {my_input._version[0]}")
     else:
         same_views(theirs, mine, convert, "value")
     gradients(name, theirs, mine, convert.pairs, second)

@@ -68,6 +68,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "conv1d",
     "conv2d",
     "conv_transpose1d",
@@ -93,6 +94,7 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
@@ -101,6 +103,7 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "log_softmax",
     "logsigmoid",
@@ -127,6 +130,7 @@ __all__ = [
     "rms_norm",
     "scaled_dot_product_attention",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -139,6 +143,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unfold",
@@ -146,6 +151,9 @@ __all__ = [
 
 relu_ = _in_place(activation.relu, "relu_")
 elu_ = _in_place(_elu, "elu_")
+selu_, celu_ = _in_place(selu, "selu_"), _in_place(celu, "celu_")
+leaky_relu_, hardtanh_ = _in_place(leaky_relu, "leaky_relu_"), _in_place(hardtanh, "hardtanh_")
+threshold_ = _in_place(threshold, "threshold_")
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import dtypes
-from ..op import TensorBase, sample
+from ..op import TensorBase, mode, sample
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # The samples of ops of two operands: equal shapes, broadcast ones, 0-d, empty, with a number.
@@ -93,6 +93,11 @@ def tensor_of(input: Any, name: str, place: str = "input") -> Any:
 def unsupported(name: str, array: Any) -> NotImplementedError:
     """The error of an op that has no meaning for a dtype."""
     return NotImplementedError(f'"{name}" not implemented for {dtypes.of(array)}: write {name}(input.float())')
+
+
+def kept(index: Any) -> Any:
+    """Positions or a mask as the tape may keep them: a copy, so that writing into them later changes no gradient."""
+    return index.copy() if mode.grad else index
 
 
 def array_of(x: Any) -> Any:

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..dtypes import Array
 from ..kernels import embedding as kernels
 from ..op import TensorBase, op, sample, user_location, written
+from .arguments import kept
 from .elementwise import where_row
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def embedding(
     if max_norm is not None:
         _limit(weight, np.unique(index), float(max_norm), float(norm_type))
     padding = -1 if padding_idx is None else int(padding_idx) % rows
-    return embedding_row(weight, index=index, padding=padding, by_frequency=bool(scale_grad_by_freq))  # type: ignore[no-any-return]
+    return embedding_row(weight, index=kept(index), padding=padding, by_frequency=bool(scale_grad_by_freq))  # type: ignore[no-any-return]
 
 
 def _limit(weight: Tensor, used: Array, max_norm: float, p: float) -> None:

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import Array
 from ..kernels import indexing as kernels
 from ..op import TensorBase, op, sample, wrap
-from .arguments import array_of, axis, common_shape, numpy_names, tensor_of
+from .arguments import array_of, axis, common_shape, kept, numpy_names, tensor_of
 from .shape import reshape
 from .slicing import slice_row
 
@@ -148,7 +148,7 @@ def _checked(input: Tensor, dim: Any, index: Any, name: str, src: Any = None) ->
                 f"{list(x.shape)} apart from dimension {d}"
             )
     in_range(at, d, x.shape[d] if x.ndim else 1, RuntimeError)
-    return d, at
+    return d, kept(at)
 
 
 @numpy_names

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..dtypes import Array
 from ..op import TensorBase, op, sample
+from .arguments import kept
 from .shape import unsqueeze_row
 from .slicing import select_row, slice_row
 
@@ -139,7 +140,7 @@ def _plain(item: Any) -> Any:
         )
     if item.dtype.kind != "b" and item.ndim == 0:
         return int(item)
-    return np.asarray(item)
+    return kept(np.asarray(item))
 
 
 def _is_mask(item: Any) -> bool:

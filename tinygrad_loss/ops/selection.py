@@ -10,7 +10,7 @@ from .. import dtypes
 from ..dtypes import Array
 from ..kernels import indexing as kernels
 from ..op import TensorBase, op, sample, wrap
-from .arguments import array_of, axis, numpy_names, tensor_of
+from .arguments import array_of, axis, kept, numpy_names, tensor_of
 from .broadcast import sum_row
 from .elementwise import where_row
 from .gathering import in_range, positions_of
@@ -120,7 +120,7 @@ def _vector(index: Any, name: str) -> Array:
     at = positions_of(index, name)
     if at.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector, but got shape {list(at.shape)}")
-    return at.reshape(-1)
+    return kept(at.reshape(-1))  # type: ignore[no-any-return]
 
 
 @numpy_names
@@ -179,7 +179,7 @@ def _mask(mask: Any, name: str) -> Array:
         raise RuntimeError(
             f"{name}: only supports boolean masks, but got mask with dtype {dtypes.of(array)}; write mask.bool()"
         )
-    return array  # type: ignore[no-any-return]
+    return kept(array)  # type: ignore[no-any-return]
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -10,6 +10,7 @@ from ... import dtypes
 from ...dtypes import I64, Array
 from ...op import wrap
 from ..activation import relu
+from ..arguments import kept
 from ..broadcast import sum_row
 from ..elementwise import where_row
 from ..index import index_grad, index_row
@@ -119,7 +120,7 @@ def _as_matrix(name: str, input: Tensor, target: Tensor, like_input: bool) -> tu
             f"target.long()"
         )
     rows = reshape(*widened(input), x.shape if x.ndim == 2 else (1, x.size))
-    return rows, t.reshape(rows._array.shape if like_input else (len(rows._array),))
+    return rows, kept(t).reshape(rows._array.shape if like_input else (len(rows._array),))
 
 
 def _raise_class(name: str, target: Array, bad: Array, classes: int, end: str = "") -> None:
