@@ -17,6 +17,7 @@ from .arithmetic import abs, sign
 from .broadcast import Dims, restored
 from .elementwise import where_row
 from .extrema import evenly
+from .nuclear import nuclear_norm
 from .reduce import count, mean
 from .shape import to
 
@@ -281,7 +282,9 @@ def vector_norm(input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = 
 
 @numpy_names
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
-    """Return the p-norm of the elements, over all or some dimensions; "fro" is the 2-norm, see ``linalg.vector_norm``.
+    """Return the p-norm of the elements, over all or some dimensions, see ``linalg.vector_norm``.
+
+    "fro" is the 2-norm; "nuc" the sum of the singular values of a matrix, or of the matrices along two dimensions.
 
     Examples
     --------
@@ -289,8 +292,13 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     >>> tg.norm(tg.tensor([[3.0, 4.0], [6.0, 8.0]]), dim=1)
     tensor([ 5., 10.])
     """
-    tensor_of(input, "norm")
+    array = tensor_of(input, "norm")
+    if p == "nuc":
+        dims = axes(tuple(range(array.ndim)) if dim is None else dim, array.ndim)
+        if dims is None or len(dims) != 2:
+            raise RuntimeError(f"norm(): the nuclear norm is that of matrices: dim must be a 2-tuple, got {dim}")
+        return nuclear_norm(input if dtype is None else to(input, dtypes.as_numpy(dtype)), dims, keepdim)  # type: ignore[no-any-return]
     order = 2.0 if p is None or p == "fro" else p
     if isinstance(order, str):
-        raise RuntimeError(f"norm(): unrecognized norm {p!r}: write a number, 'fro', inf or -inf")
+        raise RuntimeError(f"norm(): unrecognized norm {p!r}: write a number, 'fro', 'nuc', inf or -inf")
     return vector_norm(input, order, dim, keepdim, dtype=dtype)
