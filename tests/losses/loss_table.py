@@ -21,7 +21,10 @@ Arrays = dict[str, np.ndarray]
 def exact(x: Any) -> Any:
     """An array of floats as mpf, other things as they are."""
     if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-        return np.frompyfunc(lambda v: mp.mpf(float(v)), 1, 1)(x)
+        out = np.empty(x.shape, object)
+        for place in np.ndindex(x.shape):
+            out[place] = mp.mpf(float(x[place]))
+        return out
     return x
 
 
@@ -51,8 +54,8 @@ def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(out, -1, axis)
 
 
-def total(terms: np.ndarray) -> Any:
-    return mp.fsum(terms.reshape(-1).tolist())
+def total(terms: Any) -> Any:
+    return mp.fsum(np.asarray(terms, object).reshape(-1).tolist())
 
 
 # --- formulas -----------------------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ def kl(input, target, log_target=False):
 
 def by_batch(terms, reduction, input, target, **_):
     if reduction == "batchmean":
-        return total(terms) / len(input)
+        return total(terms) / (len(input) or mp.nan)
     return total(terms) / (terms.size if reduction == "mean" else 1)
 
 
@@ -203,7 +206,7 @@ def multilabel_margin(input, target):
     return np.array(rows, object).reshape(input.shape[:-1])
 
 
-def ctc(log_probs, targets, input_lengths, target_lengths, blank=0):
+def ctc(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False):
     """The sum over all timings, one by one."""
     losses = []
     for n in range(log_probs.shape[1]):
@@ -216,7 +219,7 @@ def ctc(log_probs, targets, input_lengths, target_lengths, blank=0):
                 for k in range(log_probs.shape[2])
             }
         whole = mp.fsum(chance for heard, chance in paths.items() if merged(heard, blank) == labels)
-        losses.append(-mp.log(whole))
+        losses.append(-mp.log(whole) if whole or not zero_infinity else mp.mpf(0))
     return np.array(losses, object)
 
 

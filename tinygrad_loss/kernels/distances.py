@@ -64,7 +64,8 @@ def smooth(x: float, t: float, beta: float) -> float:
 def smooth_slope(x: float, t: float, beta: float) -> float:
     """(x - t) / beta, at most 1 in size; 0 where x = t."""
     d = np.float64(x) - t
-    sign = np.copysign(1.0, d) if abs(d) > 0.0 else d  # NaN stays NaN
+    # NaN stays NaN on the parabola; a sign alone has the slope 0 there, as PyTorch's
+    sign = np.copysign(1.0, d) if abs(d) > 0.0 else d if beta > 0.0 else 0.0
     return d / beta if abs(d) < beta else sign
 
 

@@ -47,7 +47,7 @@ def _padded(targets: Array, lengths: Array, classes: int) -> Array:
         rows = np.zeros((lengths.size, max(lengths, default=0)), np.int64)
         rows[np.arange(rows.shape[1]) < lengths[:, None]] = targets[: lengths.sum()]
     else:
-        rows = targets.astype(np.int64)
+        rows = np.where(np.arange(targets.shape[1]) < lengths[:, None], targets, 0).astype(np.int64)
     bad = (np.arange(rows.shape[1]) < lengths[:, None]) & ((rows < 0) | (rows >= classes))
     if bad.any():
         n, s = position(int(np.argmax(bad)), rows.shape)

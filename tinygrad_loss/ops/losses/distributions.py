@@ -94,8 +94,10 @@ def kl_div(
     out = kl_row(to(x, inside), to(t, inside), log_target=bool(log_target), reduction=reduction)
     if reduction != "none" and out._array < 0:
         warn_of_positive("kl_div", input._array, "a divergence is never negative")
-    size = input._array.shape[0] if batchmean and input._array.ndim else 0
-    return to(out / size if size else out, dtype)  # type: ignore[no-any-return]
+    if batchmean and input._array.ndim:
+        size = input._array.shape[0]
+        out = out / (size or math.nan)
+    return to(out, dtype)  # type: ignore[no-any-return]
 
 
 def _at_least(x: Array, *, low: float) -> Array:
@@ -163,6 +165,8 @@ def gaussian_nll_loss(
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
     shape = input._array.shape
+    if input._array.dtype.kind == target._array.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): expected numbers, got bools: write .float()")
     if isinstance(var, TensorBase):
         if var._array.dtype.kind != "f":
             raise RuntimeError(f"{name}(): expected var of a floating point dtype, got {dtypes.of(var._array)}")
@@ -254,6 +258,10 @@ def poisson_nll_loss(
         reduction = legacy(size_average, reduce)
     check_reduction(reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)
+    if full and target._array.dtype.kind == "b":
+        raise RuntimeError(
+            "poisson_nll_loss(): full=True wants counts, but the target holds bools: write target.float()"
+        )
     dtype = dtypes.result_type(input._array, target._array, 1.0).numpy
     x, t = widened(*paired("poisson_nll_loss", input, target))
     loss = exp(x) - t * x if log_input else x - t * log(x + float(eps))

@@ -107,6 +107,8 @@ def _triplet(
             f"{name}(): The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
             f"got: anchor {a}D, positive {p}D, and negative {n}D inputs. Write .unsqueeze(0) for one vector against many."
         )
+    if any(v._array.dtype.kind == "b" for v in three):
+        raise RuntimeError(f"{name}(): bools have no distance: write .float()")
     return dtypes.result_type(*(v._array for v in three), 1.0).numpy, three
 
 

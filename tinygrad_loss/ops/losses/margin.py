@@ -126,10 +126,13 @@ def hinge_embedding_loss(
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
     dtype = input._array.dtype
-    if reduction == "mean" and dtype.kind != "f":
+    if dtype.kind == "b":
+        raise RuntimeError(f"{name}(): expected distances, got bools: write .float()")
+    if dtype.kind != "f" and reduction == "mean":
         raise RuntimeError(
             f"{name}(): the mean of integers has no dtype, got {dtypes.of(input._array)}: write .float()"
         )
+    dtype = dtypes.I64 if dtype.kind != "f" and reduction == "sum" else dtype
     x, t = widened(*paired(name, input, target))
     unlike = where_row(t != 1, clamp_min_row(float(margin) - x, 0.0), 0.0)
     return reduced(where_row(t != -1, x, 0.0) + unlike, reduction, dtype, "AddBackward0")  # type: ignore[no-any-return]

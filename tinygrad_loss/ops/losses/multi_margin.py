@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,13 +88,13 @@ def multilabel_soft_margin_loss(
     if weight is not None:
         check_tensors(name, weight=weight)
     dtype = dtypes.result_type(*(v._array for v in (input, target, weight) if v is not None)).numpy
-    x, t = widened(*paired(name, input, target))
-    if not x._array.ndim:
+    if not input._array.ndim:
         raise IndexError(f"{name}(): expected an input of 1 or more dimensions, (..., C), got 0")
+    x, t = widened(*paired(name, input, target))
     terms = bce_logits_row(x, t, None, None, reduction="none")
     if weight is not None:
         terms = terms * to(weight, terms._array.dtype)
-    rows = sum_row(terms, dim=(terms._array.ndim - 1,), keepdim=False) / terms._array.shape[-1]
+    rows = sum_row(terms, dim=(terms._array.ndim - 1,), keepdim=False) / (input._array.shape[-1] or math.nan)
     return reduced(rows, reduction, dtype, "DivBackward0")  # type: ignore[no-any-return]
 
 
@@ -109,7 +110,7 @@ def _as_matrix(name: str, input: Tensor, target: Tensor, like_input: bool) -> tu
         )
     check_floating(name, input)
     wanted = x.shape if like_input else x.shape[:-1]
-    if t.shape != wanted and not (not like_input and x.ndim <= 1 and t.shape == (1,)):
+    if t.shape != wanted and not ((not x.ndim if like_input else x.ndim <= 1) and t.shape == (1,)):
         raise RuntimeError(
             f"{name}(): inconsistent target size: {list(t.shape)} for input of size {list(x.shape)}. Expected "
             f"{list(wanted)}"

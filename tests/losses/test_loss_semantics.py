@@ -1,0 +1,136 @@
+"""What random calls found to differ from PyTorch, each once: frozen here, for it is not installed everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_loss as tg
+
+F = tg.nn.functional
+NAN, INF = math.nan, math.inf
+
+
+def test_a_distance_without_a_sign_has_the_slope_zero():
+    # PyTorch 2.13: the sign of NaN is 0
+    for loss in (F.l1_loss, lambda x, t, **k: F.smooth_l1_loss(x, t, beta=0.0, **k)):
+        x = tg.tensor([NAN, INF, 1.0, 2.0, 3.0], requires_grad=True)
+        loss(x, tg.tensor([1.0, INF, 1.0, NAN, 1.0]), reduction="sum").backward()
+        assert x.grad.tolist() == [0, 0, 0, 0, 1]
+    x = tg.tensor([NAN, 0.0], requires_grad=True)
+    F.smooth_l1_loss(x, tg.zeros(2), reduction="sum").backward()
+    assert np.isnan(x.grad.numpy()).tolist() == [True, False]
+
+
+def test_a_divergence_over_an_empty_batch_is_nan():
+    assert math.isnan(F.kl_div(tg.zeros(0, 3), tg.zeros(3), reduction="batchmean").item())
+    assert F.kl_div(tg.tensor(-1.0), tg.tensor(0.5), reduction="batchmean").item() == pytest.approx(
+        0.5 * (math.log(0.5) + 1)
+    )
+
+
+def test_labels_beyond_a_targets_length_do_not_count():
+    logp = tg.log_softmax(tg.randn(4, 2, 3), dim=2)
+    lengths = tg.tensor([4, 4]), tg.tensor([1, 0])
+    right = F.ctc_loss(logp, tg.tensor([[1, 0], [0, 0]]), *lengths)
+    assert F.ctc_loss(logp, tg.tensor([[1, 99], [-7, 2**40]]), *lengths).item() == right.item()
+
+
+def test_the_mean_over_classes_is_that_of_the_input():
+    x, t = tg.tensor([[[0.5], [-1.0]]]), tg.tensor([0.0, 1.0, 0.0])
+    terms = F.binary_cross_entropy_with_logits(x.expand(1, 2, 3), t.expand(1, 2, 3), reduction="none")
+    with pytest.warns(UserWarning, match="each element is compared with several"):
+        value = F.multilabel_soft_margin_loss(x, t, reduction="none")
+    np.testing.assert_allclose(value.numpy(), terms.sum(-1).numpy(), rtol=1e-6)
+    with pytest.raises(IndexError, match="expected an input of 1 or more dimensions"):
+        F.multilabel_soft_margin_loss(tg.tensor(0.5), t)
+
+
+def test_integer_distances():
+    x, t = tg.tensor([3, 200, 255], dtype=tg.uint8), tg.tensor([1, 1, 1], dtype=tg.uint8)
+    total = F.hinge_embedding_loss(x, t, reduction="sum")
+    assert (total.item(), total.dtype) == (458, tg.int64)
+    assert F.hinge_embedding_loss(x, t, reduction="none").dtype == tg.uint8
+    with pytest.raises(RuntimeError, match="the mean of integers has no dtype"):
+        F.hinge_embedding_loss(x, t)
+
+
+def test_bools_are_no_numbers():
+    b = tg.tensor([True, False])
+    for call in (
+        lambda: F.hinge_embedding_loss(b, b, reduction="sum"),
+        lambda: F.gaussian_nll_loss(b, b, 1.0),
+        lambda: F.poisson_nll_loss(tg.zeros(2), b, full=True),
+        lambda: F.triplet_margin_loss(b, b, b),
+    ):
+        with pytest.raises(RuntimeError, match=r"bools.*write (target)?\.float\(\)"):
+            call()
+
+
+def test_one_score_takes_its_class_as_a_vector():
+    assert F.multilabel_margin_loss(tg.tensor(0.3), tg.tensor([0])).item() == 0
+
+
+# --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
+
+HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
+
+
+@pytest.mark.parametrize("index", HOSTILE)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("rows", [1, 5, 70_000])
+def test_hostile_class_numbers(rows, reduction, smoothing, index):
+    x, w = tg.zeros(rows, 3, requires_grad=True), tg.ones(3)
+    target = np.zeros(rows, np.int64)
+    target[-1] = index
+    for weight in (None, w):
+        with pytest.raises(IndexError, match=rf"Target {index} is out of bounds: target\[{rows - 1}\]"):
+            F.cross_entropy(x, tg.from_numpy(target), weight, reduction=reduction, label_smoothing=smoothing)
+        if not smoothing:
+            with pytest.raises(IndexError, match=rf"Target {index} is out of bounds"):
+                F.nll_loss(x, tg.from_numpy(target), weight, reduction=reduction)
+        # ignored, it is no index at all
+        value = F.cross_entropy(
+            x, tg.from_numpy(target), weight, ignore_index=index, reduction="sum", label_smoothing=smoothing
+        )
+        assert value.item() == pytest.approx((rows - 1) * math.log(3), rel=1e-6)
+        value.backward()
+        assert not x.grad[-1].any()
+        x.grad = None
+
+
+@pytest.mark.parametrize("index", HOSTILE)
+def test_hostile_class_numbers_of_the_other_losses(index):
+    x = tg.zeros(2, 3)
+    with pytest.raises(RuntimeError, match="target out of range"):
+        F.multi_margin_loss(x, tg.tensor([0, index]))
+    labels = tg.tensor([[0, -1, 0], [index, 0, -1]])
+    if index == -1:
+        assert F.multilabel_margin_loss(x, labels).item() == pytest.approx(1 / 3)  # it ends the row
+    else:
+        with pytest.raises(RuntimeError, match="target out of range"):
+            F.multilabel_margin_loss(x, labels)
+    logp, lengths = tg.log_softmax(tg.zeros(4, 1, 3), 2), (tg.tensor([4]), tg.tensor([2]))
+    with pytest.raises(IndexError, match="label 1 of target 0 is"):
+        F.ctc_loss(logp, tg.tensor([[1, index]]), *lengths)
+    with pytest.raises(RuntimeError, match="between 0 and"):
+        F.ctc_loss(logp, tg.tensor([[1, 1]]), tg.tensor([4 if index == 3 else index]), tg.tensor([max(index, 3)]))
+
+
+@pytest.mark.parametrize("dtype", [tg.float32, tg.float64, tg.int32, tg.bool])
+def test_class_numbers_of_a_wrong_dtype(dtype):
+    target = tg.tensor([0, 1]).to(dtype)
+    for loss in (F.cross_entropy, F.nll_loss, F.multi_margin_loss):
+        with pytest.raises(RuntimeError, match=r"Long.*write target\.long\(\)|Write target\.long\(\)"):
+            loss(tg.zeros(2, 3), target)
+
+
+def test_a_target_that_changes_after_the_call_is_noticed():
+    x, t = tg.zeros(2, 3, requires_grad=True), tg.tensor([0, 1])
+    loss = F.cross_entropy(x, t)
+    t[0] = 10**6
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
