@@ -179,8 +179,9 @@ def _hard_grad(
             exponentials(rows, 0, last - first, False, high[first:last], exps)
         for r in range(first, last):
             t, row, result = target[r], rows[r - first], outs[r - first]
-            if t == ignore:
-                result[:] = 0
+            if t == ignore or t < 0 or t >= n:
+                # the value's pass checked it, but who shares the target's memory may have written there since
+                result[:] = 0 if t == ignore else np.nan
                 continue
             factor = np.float64(g[r if g.size > 1 else 0]) * scale
             if smoothing > 0.0:
@@ -389,7 +390,9 @@ def _nll_grad(g: Array, scale: float, target: Array, w: Array, ignore: int, out:
     length = out.shape[2]
     for r in range(target.size):
         t = target[r]
-        if t != ignore:
+        if t != ignore and (t < 0 or t >= out.shape[1]):  # written there after the value's pass checked it
+            out[r // length, :, r % length] = np.nan
+        elif t != ignore:
             out[r // length, t, r % length] = -scale * weight_of(w, t) * g[r if g.size > 1 else 0]
 
 

@@ -150,7 +150,8 @@ def binary_cross_entropy_with_logits(
     computes (1 - t) x - logsigmoid(x), whose terms cancel: in float32 it returns 0 from x = -17 down at t = 0, where
     the loss is 4e-8, and a gradient of 0 from x = 17 up at t = 1. Computed in float64 and rounded once: value and
     gradient are within 1 ULP in float32. A term that a target, weight or ``pos_weight`` of 0 excludes counts 0, though
-    its logit be infinite.
+    its logit be infinite. NaN in either gives NaN, as in PyTorch. Where a soft target agrees with the sigmoid to the last
+    digits of float32, their difference has the error of float64.
 
     Raises
     ------

@@ -133,7 +133,7 @@ def nll_loss(
 
     Notes
     -----
-    Sums are taken in float64 with compensation and rounded once.
+    Sums are taken in float64 with compensation and rounded once. NaN counts where its class is the target, as in PyTorch.
 
     Raises
     ------
@@ -233,7 +233,8 @@ def cross_entropy(
     loss of a confident, right answer keeps its digits. PyTorch rounds 1 + 4e-9 to 1 and returns 0 for the logits
     [20, 0, 0] and class 0. Value and gradient are within 2 ULP; sums are taken in float64 and rounded once. A class of
     share 0 counts 0, though its logit be -inf, where PyTorch gives NaN. A negative ``label_smoothing`` raises, where
-    PyTorch ignores it.
+    PyTorch ignores it. NaN in a row gives that row a loss and gradient of NaN, as in PyTorch, unless its target is ignored:
+    then its gradient is 0, where PyTorch gives NaN.
 
     Raises
     ------

@@ -109,7 +109,7 @@ def hinge_embedding_loss(
     Raises
     ------
     RuntimeError
-        If sizes do not broadcast.
+        If sizes do not broadcast; if the input holds bools, or integers whose mean is asked for.
 
     Examples
     --------

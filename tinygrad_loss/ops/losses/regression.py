@@ -126,7 +126,8 @@ def mse_loss(
 
     Notes
     -----
-    Computed in float64 and rounded once; a sum over many elements keeps all its digits.
+    Computed in float64 and rounded once; a sum over many elements keeps all its digits. NaN in either gives a loss and
+    gradients of NaN, as in PyTorch.
 
     Raises
     ------
@@ -182,7 +183,8 @@ def l1_loss(
 
     Notes
     -----
-    Computed in float64 and rounded once.
+    Computed in float64 and rounded once. The gradient is the sign of x - t: 0 where they are equal, and 0 where the
+    difference is NaN, as in PyTorch.
 
     Raises
     ------
@@ -242,6 +244,7 @@ def smooth_l1_loss(
     Notes
     -----
     Computed in float64 and rounded once. ``huber_loss`` with delta = beta is beta times as large.
+    NaN in either gives a loss and a gradient of NaN, as in PyTorch; the gradient is 0 there for beta = 0.
 
     Raises
     ------
@@ -290,7 +293,7 @@ def huber_loss(
     Notes
     -----
     Computed in float64 and rounded once. After P. J. Huber, "Robust Estimation of a Location Parameter" (1964). The
-    result has the dtype of the input, or of the promoted weight where there is one, as in PyTorch.
+    result has the dtype of the input, or of the promoted weight where there is one; NaN gives NaN: as in PyTorch.
 
     Raises
     ------
