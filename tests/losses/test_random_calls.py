@@ -50,7 +50,10 @@ class Call:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                value = getattr(framework.nn.functional, self.name)(**tensors, **self.settings)
+                given = tensors
+                if self.name == "ctc_loss":  # PyTorch's gradient is right only behind a log_softmax
+                    given = {**tensors, "log_probs": framework.log_softmax(tensors["log_probs"], 2)}
+                value = getattr(framework.nn.functional, self.name)(**given, **self.settings)
                 cotangent = np.random.default_rng(0).normal(size=tuple(value.shape))
                 if value.requires_grad:
                     value.backward(wrap(np.array(cotangent)).to(value.dtype))
@@ -316,7 +319,9 @@ def test_random_calls(name):
     @settings(max_examples=count, database=None)
     @given(calls(name))
     def check(call):
-        judge(call)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy warns of NaN in arrays of mpf
+            judge(call)
 
     check()
 
@@ -343,7 +348,10 @@ def judge(call):
     if isinstance(ours, Exception):
         assert refused(call, ours), f"only ours raises {ours!r:.300} for {call}"
         return
-    assert (ours[0].dtype, ours[0].shape) == (theirs[0].dtype, theirs[0].shape), f"{call}: {ours}, PyTorch {theirs}"
+    assert ours[0].shape == theirs[0].shape, f"{call}: {ours}, PyTorch {theirs}"
+    # PyTorch multiplies in place there: a float32 target and a float64 input give float32, the other way round float64
+    promotes = call.name == "binary_cross_entropy_with_logits" and ours[0].dtype == np.float64
+    assert ours[0].dtype == theirs[0].dtype or promotes, f"{call}: {ours}, PyTorch {theirs}"
     wide, formula, narrow = call.run(torch, wide=True), Formula(call, ours[0].dtype), ours[0].dtype == np.float32
     for name in (None, *ours[1]):
         a, b, c = (
@@ -352,7 +360,7 @@ def judge(call):
         )
         zero = np.zeros(call.tensors[name].shape, call.tensors[name].dtype) if name else None
         a, b, c = (zero if v is None else v for v in (a, b, c))
-        right = near(a, b, narrow)
+        right = near(a, b, narrow or b.dtype == np.float32)
         if not right.all() and not isinstance(wide, Exception):
             right |= near(a, c, narrow)
         if not right.all():

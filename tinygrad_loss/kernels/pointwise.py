@@ -55,7 +55,7 @@ def slopes(
     """out = slope(x, t, q) w g factor; g of one element stands for all."""
     buffer = np.empty(BLOCK)
     if g.size == 1:
-        factor = factor * g[0]
+        factor = factor * np.float64(g[0])  # interpreted, a float32 would round the product
     for a in range(0, x.size, BLOCK):
         xs, ts, qs, stored = x[a : a + BLOCK], t[a : a + BLOCK], q[a : a + BLOCK], out[a : a + BLOCK]
         block = buffer[: xs.size]
