@@ -225,6 +225,8 @@ def _cut_off(bench: Workbench, calls: list[Call]) -> tuple[str, str, str, str] |
         for leaf in bench.leaves.values():
             leaf._array += generator.normal(np.empty(leaf._array.shape)) * 1e-3 * scale_of(leaf._array)
         moved = bench.trace()
+    except REFUSALS:  # outside the domain
+        return None
     finally:
         for name, leaf in bench.leaves.items():
             leaf._array[...] = homes[name]

@@ -54,15 +54,16 @@ class SecondLook:
         base = self.outputs()
         jitter, scatter = self.rounding(base)
         said = settle(line, analytic, d, size, scale_of(self.inputs[0]), jitter)
-        if said != "fail" or d.is_kink:
+        if said != "fail":
             return said, d
-        off = abs(analytic - d.value)
+        off = abs(analytic - d.nearest(analytic))
         spread = max((abs(float(s.reshape(-1)[j])) for s in scatter), default=0.0)
-        if spread <= 0.25 * max(abs(analytic), abs(d.value)) and off <= 32 * spread:
+        if not d.is_kink and spread <= 0.25 * max(abs(analytic), abs(d.value)) and off <= 32 * spread:
             return "precision", d
         around = self._around(j, analytic, off) if math.isfinite(off) else None
         if around is not None:
-            return "kink", Derivative(d.value, d.error, min(*around, d.value), max(*around, d.value))
+            ends = (*around, *((d.low, d.high) if d.is_kink else (d.value,)))
+            return "kink", Derivative(d.value, d.error, min(ends), max(ends))
         return "fail", d
 
     def rounding(self, base: Outputs) -> tuple[Outputs, list[Array]]:
