@@ -460,8 +460,8 @@ def point(row: Row, spec: Sequence[Any], seed: int, how: str) -> list[Any]:
     """Operands inside the domain, at kinks and ties (halves), or of magnitudes from 1e-12 to 1e12, or mixed ones.
 
     Treads of a staircase narrower than the spacing of float64 look like a slope to every difference: steps and quotients
-    stay below 1e9. Two rules are, as in PyTorch, not the derivative everywhere: that of binary_cross_entropy_grad within
-    1e-12 of 0 and 1, and variance_floor below its floor.
+    stay below 1e9. Some rules are, as in PyTorch, not the derivative everywhere: those of binary_cross_entropy and its
+    gradient within 1e-12 of 0 and 1, and that of variance_floor below its floor.
     """
     rng = np.random.default_rng((zlib.crc32(row.name.encode()), seed))
     low, high = row.domain  # type: ignore[misc]
@@ -481,7 +481,7 @@ def point(row: Row, spec: Sequence[Any], seed: int, how: str) -> list[Any]:
             x = np.fmod(x, 1e9)
         elif row.name in QUOTIENTS and how in ("extremes", "mixed"):
             x = np.where(x < 0, -1, 1) * np.abs(x) ** 0.25
-        elif row.name == "binary_cross_entropy_grad" and i == 1:
+        elif (row.name, i) in (("binary_cross_entropy", 0), ("binary_cross_entropy_grad", 1)):
             x = np.clip(x, 1e-6, 1 - 1e-6)
         elif row.name == "variance_floor":
             x = np.abs(x) + 0.2

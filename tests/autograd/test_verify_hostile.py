@@ -181,6 +181,23 @@ def test_an_op_after_a_transposed_layout_is_not_blamed() -> None:
     assert {op for _, op in kinds(report)} == {"Half"}
 
 
+def test_a_large_op_that_is_right_is_not_blamed() -> None:
+    minus = function("Minus", lambda x: -x, lambda ctx, g: g)
+    report = verify(lambda x: minus(x.exp()).tanh(), tg.tensor(np.linspace(-1, 1, 1000)))
+    assert kinds(report) == [("sign", "Minus")]
+
+
+def test_an_op_that_refuses_points_can_be_the_culprit() -> None:
+    def entropy(p: Any) -> Any:
+        if bool((p <= 0).any()):
+            raise RuntimeError("p must be above 0")
+        return -p * p.log()
+
+    wrong = function("Entropy", entropy, lambda ctx, g: g * (1 - ctx.saved_tensors[0].log()))
+    report = verify(wrong, tg.tensor([1e-9, 0.5, 0.25], dtype=tg.float64))
+    assert kinds(report) == [("wrong", "Entropy")]
+
+
 def test_names_of_a_functions_operands() -> None:
     times = function("Times", lambda x, weight: x * weight, lambda ctx, g: (g * ctx.saved_tensors[1], None))
 

@@ -123,6 +123,55 @@ def test_svg_of_many_ops_folds_and_nothing_overlaps() -> None:
             assert y != y2 or x + w <= x2 or x2 + w2 <= x
 
 
+def five_ops() -> Any:
+    return tg.tape(diamond()[1].exp())
+
+
+def five_hundred_ops() -> Any:
+    return tg.tape(chain(250))
+
+
+def a_wide_program() -> Any:
+    x = tg.ones(2, 3, requires_grad=True)
+    return tg.tape(sum((x.logsumexp(1, keepdim=True) * k for k in range(17)), x))
+
+
+def folded_modules() -> Any:
+    model = tg.nn.Sequential(*(tg.nn.Sequential(tg.nn.Linear(3, 3), tg.nn.Tanh()) for _ in range(170)))
+    return tg.tape(model(tg.ones(2, 3)).sum(), module=model)
+
+
+@pytest.mark.parametrize("program", [five_ops, five_hundred_ops, a_wide_program, folded_modules])
+def test_no_label_overlaps_another_or_leaves_its_box_or_the_drawing(program: Any) -> None:
+    root = ET.fromstring(program().to_svg())
+    space = {"s": "http://www.w3.org/2000/svg"}
+    canvas = (0.0, 0.0, float(root.attrib["width"]), float(root.attrib["height"]))
+    advance, ascent, descent = 0.61 * 12, 0.95 * 12, 0.25 * 12  # of the widest common monospace, at font-size 12
+
+    def inside(a: Any, b: Any) -> bool:
+        return b[0] <= a[0] and b[1] <= a[1] and a[2] <= b[2] and a[3] <= b[3]
+
+    def apart(a: Any, b: Any) -> bool:
+        return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+    boxes, labels = [], []
+    for group in root.findall("s:g", space):
+        rect = group.find("s:rect", space)
+        assert rect is not None
+        x, y, w, h = (float(rect.attrib[k]) for k in ("x", "y", "width", "height"))
+        boxes.append((x, y, x + w, y + h))
+        assert inside(boxes[-1], canvas)
+        texts = group.findall("s:text", space)
+        assert len(texts) == 2
+        for text in texts:
+            middle, base, half = float(text.attrib["x"]), float(text.attrib["y"]), len(text.text or "") * advance / 2
+            labels.append((middle - half, base - ascent, middle + half, base + descent))
+            assert inside(labels[-1], boxes[-1]), text.text
+    assert 5 <= len(boxes) <= 55
+    for things in (boxes, labels):
+        assert all(apart(a, b) for i, a in enumerate(things) for b in things[:i])
+
+
 def test_modules_fold_into_boxes() -> None:
     model = tg.nn.Sequential(*(tg.nn.Linear(3, 3) for _ in range(30)))
     h = tg.ones(2, 3)

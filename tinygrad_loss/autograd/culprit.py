@@ -106,7 +106,7 @@ def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array
     if n > SINGLY:
         drawn = evidence.generator.randperm(n)[: max(48, min(150, 5_000_000 // max(evidence.out.size, 1)))]
         suspect = _suspect(evidence, flat, slopes)
-        chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))], suspect]))
+        chosen = np.unique(np.concatenate([drawn, [0, n - 1, np.argmax(np.abs(slopes))], suspect])).astype(int)
     scale = scale_of(x)
     slack = 64 * EPS * float(np.max(np.abs(slopes[np.isfinite(slopes)]), initial=0.0))
     numeric, bars, base = np.empty(chosen.size), np.empty(chosen.size), evidence.forward()

@@ -14,6 +14,7 @@ import numpy as np
 from ..dtypes import Array
 from ..op import edge_of, wrap
 from .backward import grad
+from .differences import REFUSALS
 from .function import Function, FunctionRow
 from .grad_mode import enable_grad, no_grad
 from .workbench import Call, exchange_saved
@@ -69,11 +70,15 @@ class Evidence:
         for j in range(flat.size):
             home = flat[j]
             h = 2.0**-17 * max(abs(home), 1.0)
-            flat[j] = home + h
-            above = self.forward()[0]
-            flat[j] = home - h
-            below = self.forward()[0]
-            flat[j] = home
+            try:
+                flat[j] = home + h
+                above = self.forward()[0]
+                flat[j] = home - h
+                below = self.forward()[0]
+            except REFUSALS:  # outside the domain
+                return None
+            finally:
+                flat[j] = home
             rows[:, j] = ((above - below) / (2 * h) * self.cotangent).reshape(-1)
         return rows
 

@@ -16,6 +16,7 @@ from .replay import CannotReplayError, Replay, replay
 if TYPE_CHECKING:
     from .program import Tape
 
+_FEWEST_BOXES = 5
 _MOST_BOXES = 40  # more of them are not read, so they fold
 _HEIGHT, _ROW, _GAP, _CHARACTER = 40, 74, 24, 7.2
 
@@ -107,7 +108,7 @@ def fold(entries: list[Entry]) -> list[Box]:
             return boxes
     if not deepest:
         boxes = _runs(entries, [entry.line for entry in entries])
-        if len(boxes) <= _MOST_BOXES:
+        if _FEWEST_BOXES <= len(boxes) <= _MOST_BOXES:  # a whole program on one line would be one box
             for box in boxes:
                 box.module = ""
             return boxes
