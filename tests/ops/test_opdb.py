@@ -389,6 +389,15 @@ def variants(info: Any) -> Iterator[tuple[str, Any, Any, bool]]:
             yield "inplace", inplace, lambda x, *a, **k: getattr(x, inplace.__name__)(*a, **k), True
 
 
+def samples(make: Any, dtype: Any, grad: bool) -> Iterator[Any]:
+    """Until PyTorch's own maker stumbles: some of its reference samples ask integers for gradients."""
+    try:
+        yield from make("cpu", dtype, requires_grad=grad)
+    except ValueError as error:
+        if "requires_grad=True` is not supported" not in str(error):
+            raise
+
+
 def run(name: str, reference: bool = False, dtypes: tuple[str, ...] = DTYPES) -> tuple[int, int, list[str], set[str]]:
     """Run all samples of an op: how many pass, how many there are, what fails, what is called otherwise on the tape."""
     import torch
@@ -403,11 +412,13 @@ def run(name: str, reference: bool = False, dtypes: tuple[str, ...] = DTYPES) ->
             grad = dtype.is_floating_point and info.supports_autograd
             make = info.reference_inputs if reference else info.sample_inputs
             torch.manual_seed(0)
-            for i, sample in enumerate(make("cpu", dtype, requires_grad=grad)):
+            for i, sample in enumerate(samples(make, dtype, grad)):
+                if not any(map(is_torch_tensor, leaves((sample.input, sample.args, sample.kwargs)))):
+                    continue  # two numbers are no call of ours
                 if out_of_scope((sample.input, sample.args, sample.kwargs)) is not None:
                     continue
                 for what, theirs, mine, inplace in variants(info):
-                    if inplace and sample.broadcasts_input:
+                    if inplace and (sample.broadcasts_input or not is_torch_tensor(sample.input)):
                         continue  # PyTorch's own tests leave these out: there the result is larger than the tensor
                     total += 1
                     try:

@@ -99,7 +99,11 @@ def channel_sum(x: Array) -> Array:
 def moments(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance of each channel, in float64."""
     mean, variance = np.empty(x.shape[1]), np.empty(x.shape[1])
-    _over_channels(_moments, _flat(x), mean, variance)
+    if x.size:
+        _over_channels(_moments, _flat(x), mean, variance)
+    else:
+        mean.fill(np.nan)
+        variance.fill(np.nan)
     return mean, variance
 
 
@@ -120,6 +124,8 @@ def batch_norm_grad(g: Array, x: Array, weight: Array | None, eps: float) -> Arr
     """The gradient that reaches x through ``batch_norm`` with its own mean and variance."""
     size = x.shape[1]
     out = np.empty(x.shape, x.dtype)
+    if not x.size:
+        return out
     mean, variance = moments(x)
     rstd = 1 / np.sqrt(variance + eps)
     _over_channels(_project, _flat(g), _flat(x), mean, rstd, _wide(weight, size, 1.0), _flat(out))

@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import F32, Array
 from ..op import op, sample
 from .arguments import documented
-from .elementwise import where_row, wide
+from .elementwise import rsqrt, where_row, wide
 
 __all__ = [
     "acos",
@@ -60,7 +60,7 @@ tan = op(
 asin = op(
     "asin",
     wide(np.arcsin),
-    vjp=lambda g, x: g * (1 - x * x) ** -0.5,
+    vjp=lambda g, x: g * rsqrt(1 - x * x),  # NaN at infinity, where ** would give 0
     numpy="np.arcsin({x})",
     domain=(-0.9, 0.9),
     promote="float",
@@ -73,7 +73,7 @@ asin = op(
 acos = op(
     "acos",
     wide(np.arccos),
-    vjp=lambda g, x: -g * (1 - x * x) ** -0.5,
+    vjp=lambda g, x: -g * rsqrt(1 - x * x),
     numpy="np.arccos({x})",
     domain=(-0.9, 0.9),
     promote="float",

@@ -1,4 +1,4 @@
-"""Methods that reshape or index in place: the storage, the history and the other views."""
+"""Methods that reshape or index in place, and other calls of ops that once went wrong."""
 
 from __future__ import annotations
 
@@ -179,3 +179,10 @@ def test_gradient_after_the_index_was_written(f: Any) -> None:
         assert "modified by an inplace operation" in str(error)  # noqa: PT017 -- either is right: this, or the old value
     else:
         assert after.tolist() == before.tolist()
+
+
+def test_slopes_outside_the_domain_are_nan() -> None:
+    for f in (tg.asin, tg.acos):
+        x = tg.tensor([0.5, 2.0, float("inf"), -float("inf")], requires_grad=True)
+        f(x).sum().backward()
+        assert x.grad.isnan().tolist() == [False, True, True, True]
