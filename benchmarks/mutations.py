@@ -483,6 +483,11 @@ def point(row: Row, spec: Sequence[Any], seed: int, how: str) -> list[Any]:
             x = np.where(x < 0, -1, 1) * np.abs(x) ** 0.25
         elif (row.name, i) in (("binary_cross_entropy", 0), ("binary_cross_entropy_grad", 1)):
             x = np.clip(x, 1e-6, 1 - 1e-6)
+        elif (row.name, i) in (
+            ("binary_cross_entropy_with_logits", 1),
+            ("binary_cross_entropy_with_logits_grad", 2),
+        ):
+            x = np.clip(x, 0, 1)
         elif row.name == "variance_floor":
             x = np.abs(x) + 0.2
         out.append(np.asarray(x))

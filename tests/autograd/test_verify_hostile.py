@@ -95,6 +95,7 @@ RIGHT: list[tuple[str, Callable[..., Any], list[float], str]] = [
     ("waves narrower than any step", lambda x: x.sin(), [1e17, 3e17, 2e16], "inconclusive"),
     ("a jump", lambda x: x.ceil() * x, [3e8, 2e8, 1.5], "inconclusive"),
     ("a tie of three, where one alone moves nothing", lambda x: x.median(), [0.5, 0.5, 0.5, 2.0], "inconclusive"),
+    ("saturation", lambda x: x.softmax(0) * tg.tensor([1.0, 2.0, 3.0]), [0.5, 250.0, -0.5], "pass"),
     ("a tie of three, sorted", lambda x: x.sort()[0], [0.5, 0.5, 0.5, 2.0], "inconclusive"),
     ("two kinks that make a straight line", pair_of_relus, [0.0, 1.0], "inconclusive"),
     ("rounding on the way", lambda x: 3 * ((x + 1e14) - 1e14), [1.0, 2.0], "inconclusive"),

@@ -88,7 +88,10 @@ class Line:
         for k, (y, c, bound) in enumerate(zip(self.base, self.cotangents, jitter, strict=True)):
             move = np.zeros(y.shape)
             for other in others:
-                np.fmax(move, np.abs(other[k] - y), out=move)
+                away = np.abs(other[k] - y)
+                np.maximum(
+                    move, np.where(np.isfinite(away), away, 1e-300), out=move
+                )  # it depends on t, how far is open
             weight = np.abs(c)
             rounding += float(np.vdot(np.where(move != 0, bound, 0.0), weight).real)
             reach += float(np.vdot(move, weight).real)

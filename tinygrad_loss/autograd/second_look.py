@@ -145,6 +145,10 @@ def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float
     gap = abs(nearest - analytic)
     if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?
         gap = max(abs(nearest), d.error)
+    if gap * size <= 64 * EPS * reach:
+        return (
+            "precision"  # over the whole distance on which the function changes, less than rounding (e**-90 beside 1)
+        )
     smallest = max(20 * noise / gap if gap else math.inf, 2.0**-51 * size, 2.0**-1060)
     if not smallest < size * FIRST:
         return "precision"
