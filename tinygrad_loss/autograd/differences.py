@@ -121,10 +121,10 @@ def derivative(line: Line, scale: float, expected: float = math.nan, slack: floa
     """
     h = scale * FIRST
     with np.errstate(all="ignore"):
-        first, second = line.slopes(h), line.slopes(h / 2)
-        quick = _two_steps(first, second)
-        if quick is not None and quick.accepts(expected, slack):
-            return quick
+        for start in (h, h / 64):  # a bend close by may lie within the first steps, and not within the second
+            quick = _two_steps(line.slopes(start), line.slopes(start / 2))
+            if quick is not None and quick.accepts(expected, slack):
+                return quick
         return _table(line, h)
 
 
