@@ -9,6 +9,7 @@ import functools
 import sys
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,6 +50,8 @@ LOOSE = {
     # the samples' scores are in the hundreds: both are 1.7e-5 from the float64 result
     ("nn.functional.scaled_dot_product_attention", "float32"): {"rtol": 2e-5, "atol": 5e-5},
 }
+# How many samples are not run, and why; the table ends with it.
+LEFT_OUT: Counter[str] = Counter()
 
 
 def seeded(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -414,8 +417,10 @@ def run(name: str, reference: bool = False, dtypes: tuple[str, ...] = DTYPES) ->
             torch.manual_seed(0)
             for i, sample in enumerate(samples(make, dtype, grad)):
                 if not any(map(is_torch_tensor, leaves((sample.input, sample.args, sample.kwargs)))):
-                    continue  # two numbers are no call of ours
-                if out_of_scope((sample.input, sample.args, sample.kwargs)) is not None:
+                    LEFT_OUT["numbers alone"] += 1
+                    continue
+                if reason := out_of_scope((sample.input, sample.args, sample.kwargs)):
+                    LEFT_OUT[reason] += 1
                     continue
                 for what, theirs, mine, inplace in variants(info):
                     if inplace and (sample.broadcasts_input or not is_torch_tensor(sample.input)):
@@ -444,7 +449,8 @@ def run_errors(name: str) -> tuple[int, int, list[str]]:
         for item in info.error_inputs("cpu"):
             sample = item.sample_input
             call = (sample.input, sample.args, sample.kwargs)
-            if out_of_scope(call) is not None:
+            if reason := out_of_scope(call):
+                LEFT_OUT[f"{reason}, of the errors"] += 1
                 continue
             convert = Converter()
             my_input, my_args, my_kwargs = (mapped(v, convert) for v in call)
@@ -511,6 +517,7 @@ def main(arguments: list[str]) -> None:
         show(f"{name:45} {passed:5}/{total:<5} errors {passed_errors:3}/{total_errors:<3} {other}")
         if verbose:
             show("\n".join((failures + error_failures)[:6]))
+    show("left out: " + (", ".join(f"{n} ({reason})" for reason, n in sorted(LEFT_OUT.items())) or "none"))
     show(f"{'all':45} {sums[0]:5}/{sums[1]:<5} errors {sums[2]:3}/{sums[3]:<3}")
 
 
