@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_loss as tg
+from tinygrad_loss.kernels.jit import JIT_DISABLED
 
 F = tg.nn.functional
 NAN, INF = math.nan, math.inf
@@ -83,6 +84,7 @@ HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("rows", [1, 5, 30_000])  # many rows go to several threads
 def test_hostile_class_numbers(rows, reduction, smoothing, index):
+    rows = min(rows, 100) if JIT_DISABLED else rows
     x, w = tg.zeros(rows, 3, requires_grad=True), tg.ones(3)
     target = np.zeros(rows, np.int64)
     target[-1] = index

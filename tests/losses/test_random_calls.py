@@ -340,7 +340,8 @@ def refused(call, error):
 def judge(call):
     ours, theirs = call.run(tg), call.run(torch)
     if isinstance(theirs, Exception):
-        if "Found dtype" in str(theirs):  # its backward cannot handle the integers that its forward took
+        # its backward cannot handle integers that its forward took, nor images of classes uint8 that rows may be
+        if "Found dtype" in str(theirs) or "found Byte" in str(theirs):
             return
         assert isinstance(ours, Exception), f"PyTorch raises {theirs!r:.300} for {call}"
         assert isinstance(ours, (RuntimeError, ValueError, IndexError, TypeError)), f"{ours!r} for {call}"
