@@ -94,7 +94,7 @@ def multilabel_soft_margin_loss(
     terms = bce_logits_row(x, t, None, None, reduction="none")
     if weight is not None:
         terms = terms * to(weight, terms._array.dtype)
-    rows = sum_row(terms, dim=(terms._array.ndim - 1,), keepdim=False) / (input._array.shape[-1] or math.nan)
+    rows = sum_row(terms, dim=(input._array.ndim - 1,), keepdim=False) / (input._array.shape[-1] or math.nan)
     return reduced(rows, reduction, dtype, "DivBackward0")  # type: ignore[no-any-return]
 
 
