@@ -283,6 +283,6 @@ def test_a_million_parameters_in_a_minute() -> None:
     net = nn.Sequential(nn.Linear(1000, 900), nn.Tanh(), nn.Linear(900, 110))
     x, y = tg.randn(16, 1000), tg.randn(16, 110)
     assert sum(p.numel() for p in net.parameters()) > 999_000
-    start = time.perf_counter()
+    start = time.process_time()
     assert verify(lambda: nn.functional.mse_loss(net(x), y), net)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
