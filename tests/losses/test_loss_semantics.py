@@ -147,3 +147,13 @@ def test_a_target_written_through_shared_memory_gives_nan(loss, index):
     shared[1] = index  # NumPy tells no one
     value.backward()
     assert np.isnan(x.grad.numpy()).tolist() == [[False] * 3, [True] * 3]
+
+
+@pytest.mark.parametrize("log_input", [True, False])
+def test_poisson_counts_are_numbers(log_input):
+    flag = tg.tensor(True)
+    with pytest.raises(RuntimeError, match="the target holds bools"):
+        F.poisson_nll_loss(flag, flag, log_input=log_input)
+    with pytest.raises(RuntimeError, match="the target holds bools"):
+        F.poisson_nll_loss(tg.tensor(1.0), flag, full=True)
+    assert F.poisson_nll_loss(tg.tensor(0.0), flag, log_input=log_input).isfinite()

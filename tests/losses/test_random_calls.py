@@ -329,19 +329,33 @@ def test_random_calls(name):
 def refused(call, error):
     """Whether ours refuses on purpose what PyTorch lets pass."""
     dtypes = {v.dtype.kind for v in call.tensors.values()}
-    integers = call.name in ("mse_loss", "l1_loss") and "f" not in {
+    integers = call.name in ("mse_loss", "l1_loss", "smooth_l1_loss") and "f" not in {
         call.tensors[k].dtype.kind for k in ("input", "target")
     }
     nothing = "margin" in call.name and call.tensors["input"].size == 0 and dtypes != {"f"}
     label = call.name == "ctc_loss" and isinstance(error, IndexError) and "label" in str(error)
-    return integers or nothing or label
+    logits = (
+        call.name == "cross_entropy" and call.tensors["input"].dtype.kind != "f"
+    )  # PyTorch's pass if there are none
+    return integers or nothing or label or logits
+
+
+def undefined(call):
+    """Whether PyTorch's own answer is a matter of chance: labels that are the blank, squares beyond int64."""
+    if call.name == "ctc_loss":
+        return (call.tensors["targets"] == call.settings.get("blank", 0)).any()
+    kinds = {call.tensors[k].dtype.kind for k in ("input", "target") if k in call.tensors}
+    return call.name == "gaussian_nll_loss" and "f" not in kinds
 
 
 def judge(call):
+    if undefined(call):
+        return
     ours, theirs = call.run(tg), call.run(torch)
     if isinstance(theirs, Exception):
-        # its backward cannot handle integers that its forward took, nor images of classes uint8 that rows may be
-        if "Found dtype" in str(theirs) or "found Byte" in str(theirs):
+        # its backward cannot handle what its forward took: integers, bools, one class number in a vector for one row of
+        # logits, nor images of classes uint8 that rows may be
+        if any(word in str(theirs) for word in ("Found dtype", "found Byte", "Negation", "size mismatch (got input")):
             return
         assert isinstance(ours, Exception), f"PyTorch raises {theirs!r:.300} for {call}"
         assert isinstance(ours, (RuntimeError, ValueError, IndexError, TypeError)), f"{ours!r} for {call}"
@@ -362,6 +376,8 @@ def judge(call):
         zero = np.zeros(call.tensors[name].shape, call.tensors[name].dtype) if name else None
         a, b, c = (zero if v is None else v for v in (a, b, c))
         right = near(a, b, narrow or b.dtype == np.float32)
+        if call.name == "poisson_nll_loss" and call.settings.get("full") and name == "target":
+            right |= np.isnan(b) & np.isfinite(a)  # the slope of Stirling's formula where it does not count, times 0
         if not right.all() and not isinstance(wide, Exception):
             right |= near(a, c, narrow)
         if not right.all():

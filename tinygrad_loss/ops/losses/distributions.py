@@ -258,10 +258,8 @@ def poisson_nll_loss(
         reduction = legacy(size_average, reduce)
     check_reduction(reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)
-    if full and target._array.dtype.kind == "b":
-        raise RuntimeError(
-            "poisson_nll_loss(): full=True wants counts, but the target holds bools: write target.float()"
-        )
+    if target._array.dtype.kind == "b" and (full or input._array.dtype.kind == "b"):
+        raise RuntimeError("poisson_nll_loss(): expected counts, but the target holds bools: write target.float()")
     dtype = dtypes.result_type(input._array, target._array, 1.0).numpy
     x, t = widened(*paired("poisson_nll_loss", input, target))
     loss = exp(x) - t * x if log_input else x - t * log(x + float(eps))
