@@ -72,7 +72,20 @@ class _Mode(threading.local):
         # context variable. inf and NaN are values here, not accidents, and PyTorch does not warn of them either.
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
-        self.quiet = context.run
+        self.quiet: Callable[..., Any] = context.run
+
+    def quietly(self, run: Callable[..., Any], *args: Any) -> Any:
+        """Call ``run``, all of it in that context, which can be entered once: within, ``quiet`` just calls."""
+        outer = self.quiet
+        try:
+            self.quiet = _call
+            return outer(run, *args)
+        finally:
+            self.quiet = outer
+
+
+def _call(run: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    return run(*args, **params)
 
 
 mode = _Mode()

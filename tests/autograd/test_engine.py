@@ -453,3 +453,18 @@ def test_a_decorated_function_runs_in_threads_at_once():
             assert tg.is_grad_enabled()
 
     in_threads(run)
+
+
+def test_backward_within_backward_is_as_silent_and_leaves_numpy_as_it_was():
+    """Both meet an overflow, of which NumPy would warn."""
+    inner = tg.tensor([1e30], requires_grad=True)
+    outer = tg.tensor([1e30], requires_grad=True)
+    y, z = (x * x.detach() for x in (outer, inner))
+    y.register_hook(lambda g: z.backward(g))
+    before = np.geterr()
+    y.backward(tg.tensor([1e30]))
+    assert outer.grad.item() == float("inf")
+    assert inner.grad.item() == float("inf")
+    assert np.geterr() == before
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        np.float32([1e30]) * np.float32(1e30)

@@ -39,8 +39,8 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
                     f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or "
                     f"backward(gradient=...) with a tensor of that shape."
                 )
-            ones = np.ones(root._array.shape, root._array.dtype)
-            result.append(wrap(ones) if create_graph else ones)
+            one = np.array(1.0, root._array.dtype).reshape(root._array.shape)
+            result.append(wrap(one) if create_graph else one)
             continue
         if not isinstance(g, TensorBase):
             raise TypeError(

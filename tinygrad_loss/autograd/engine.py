@@ -54,41 +54,45 @@ def walk(
         total = pending[edge] + g if edge in pending else g
         pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
     order, due = reachable(pending)
-    wanted: dict[Any, Any] = {}
-    useful: set[Any] | None = None
-    if targets is not None:
-        wanted = dict.fromkeys(map(edge_of, targets))
-        useful = _leading_to(wanted, order)
+    wanted = None if targets is None else dict.fromkeys(map(edge_of, targets))
+    # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
+    mode.quietly(_send, order, due, pending, borrowed, wanted, retain_graph, create_graph)
+    return [] if wanted is None else [wanted[edge_of(t)] for t in targets or ()]
+
+
+def _send(
+    order: list[Node],
+    due: dict[Node, list[TensorBase]] | None,
+    pending: dict[Any, Any],
+    borrowed: set[Any],
+    wanted: dict[Any, Any] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> None:
+    """Take the nodes in their order, and hand every leaf its gradient once it is whole."""
+    useful = None if wanted is None else _leading_to(wanted, order)
     hooked = due is not None
     if hooked:
         mode.walk = next_seq(), order, useful
-    # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
-    with np.errstate(all="ignore"):
-        for node in order:
-            g = pending.pop(node, None)
-            if g is not None:
-                if node.watch is not None:
-                    if not hooked:
-                        hooked, mode.walk = True, (next_seq(), order, useful)
-                    g = hooks.arrive(node, g)
-                if useful is None:
-                    _step(node, g, pending, borrowed, None, create_graph)
-                    if not retain_graph and node.row.keeps:
-                        node.release()
-                else:
-                    if node in wanted:
-                        wanted[node] = g if create_graph else g.copy()
-                    if not useful.isdisjoint(node.edges):
-                        _step(node, g, pending, borrowed, useful, create_graph)
-                        if not retain_graph and node.row.keeps:
-                            node.release()
-            if due is not None and node in due:
-                for leaf in due[node]:
-                    if leaf in pending:
-                        _arrive(leaf, pending.pop(leaf), wanted if targets is not None else None, borrowed)
-        for leaf, g in pending.items():
-            _arrive(leaf, g, wanted if targets is not None else None, borrowed)
-    return [wanted[edge_of(t)] for t in targets] if targets is not None else []
+    for node in order:
+        g = pending.pop(node, None)
+        if g is not None:
+            if node.watch is not None:
+                if not hooked:
+                    hooked, mode.walk = True, (next_seq(), order, useful)
+                g = hooks.arrive(node, g)
+            if wanted is not None and node in wanted:
+                wanted[node] = g if create_graph else g.copy()
+            if useful is None or not useful.isdisjoint(node.edges):
+                _step(node, g, pending, borrowed, useful, create_graph)
+                if not retain_graph and node.row.keeps:
+                    node.release()
+        if due is not None and node in due:
+            for leaf in due[node]:
+                if leaf in pending:
+                    _arrive(leaf, pending.pop(leaf), wanted, borrowed)
+    for leaf, g in pending.items():
+        _arrive(leaf, g, wanted, borrowed)
 
 
 def reachable(roots: Iterable[Any]) -> tuple[list[Node], dict[Node, list[TensorBase]] | None]:
