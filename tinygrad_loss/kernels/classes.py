@@ -16,13 +16,12 @@ from . import scalar
 from .dense import exact_sum, sum_
 from .jit import Array, inline, jit, reassociating
 from .pointwise import NOTHING, flat
-from .rowwise import BLOCK, exponentials, lost_in, row_pieces
+from .rowwise import BLOCK, SHORT, exponentials, lost_in, row_pieces, row_sums
 from .threads import parallel
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "soft_cross_entropy", "soft_cross_entropy_grad"]
 
 GRAIN = 65536
-SHORT = 64  # classes: exponentials of several shorter rows are taken together, to fill vectors
 TILE = 16  # rows at least: what is gathered comes in lines of memory that hold as many neighbours
 
 
@@ -144,7 +143,7 @@ def _hard(
         last = min(first + step, b)
         rows = gathered(x, first, last, tile)
         # several classes that count may cancel down to the last bits of a float32
-        row_pieces(rows, 0, last - first, smoothing > 0.0, exps, high[first:last], rest[first:last])
+        row_sums(rows, 0, last - first, smoothing > 0.0, exps, high[first:last], rest[first:last])
         for r in range(first, last):
             logs[r - first] = scalar.log1p_64(rest[r])
         for r in range(first, last):

@@ -15,6 +15,7 @@ from .threads import parallel
 
 __all__ = ["log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad", "softmax", "softmax_grad"]
 
+SHORT = 64  # entries: exponentials of several shorter rows are taken together, to fill vectors
 BLOCK = 2048  # float64 of scratch: 16 KiB, half of a common L1 cache
 GRAIN = 65536  # elements a thread takes at a time
 ndarray = np.ndarray
@@ -42,6 +43,15 @@ def sum_and_ties(exps: Array) -> tuple[float, float]:
         s += 0.0 if one else exps[i]
         ties += 1.0 if one else 0.0
     return s, ties
+
+
+@reassociating
+def sum_of_exponentials(x: Array, m: float) -> float:
+    """The sum of e**(x - m) over a row, to 28 bits and without storing them."""
+    s = 0.0
+    for j in range(x.size):
+        s += scalar.exp_coarse(np.float64(x[j]) - m)
+    return s
 
 
 @inline
@@ -91,6 +101,20 @@ def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: 
     for r in range(first, last):
         s, ties = sum_and_ties(exps[(r - first) * n : (r - first + 1) * n])
         rest[r] = s + (ties - 1.0)
+
+
+@inline
+def row_sums(x: Array, first: int, last: int, exact: bool, exps: Array, high: Array, rest: Array) -> None:
+    """What `row_pieces` gives, where the exponentials themselves are not asked for."""
+    n = x.shape[1]
+    if exact or n < SHORT or x.itemsize == 8:
+        row_pieces(x, first, last, exact, exps, high, rest)
+        return
+    for r in range(first, last):
+        high[r] = largest(x, r)
+        rest[r] = sum_of_exponentials(x[r], high[r]) - 1.0
+        if not rest[r] > 2.0**-24:  # a confident row: the 1 has taken digits from the others
+            row_pieces(x, r, r + 1, exact, exps, high, rest)
 
 
 @inline
@@ -146,7 +170,7 @@ def _log_softmax(x: Array, out: Array) -> None:
     exps, high, rest = np.empty(min(step, rows) * n), np.empty(rows), np.empty(rows)
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        row_pieces(x, first, last, False, exps, high, rest)
+        row_sums(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             whole = scalar.log1p_64(rest[r])
             if x.itemsize == 4:

@@ -18,6 +18,7 @@ LN2_HI = 0.6931471803691238  # 33 bits: n * LN2_HI is exact for every n that occ
 LN2_LO = 1.9082149292705877e-10
 ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
 ROUND_BITS = 0x4338000000000000
+ROUND_BIASED = ROUND + 1023.0  # leaves the exponent's bits as they stand in a float64
 
 LOG2_E_32 = np.float32(LOG2_E)
 LN2_HI_32 = np.float32(0.693145751953125)  # 16 bits
@@ -113,18 +114,18 @@ def coarse(x: float) -> tuple[float, float]:
     u keeps that relative accuracy down to 0, as expm1 wants it. Below -700, e**x is as good as 0.
     """
     x = -700.0 if x < -700.0 else x
-    t = x * LOG2_E + ROUND
-    r = x - (t - ROUND) * LN2
+    t = x * LOG2_E + ROUND_BIASED
+    r = x - (t - ROUND_BIASED) * LN2
     q = 0.04166620614399009 + r * (0.008368889287082952 + r * 0.0013950465111772713)
     q = 0.5000000095150422 + r * (0.16666518841343972 + r * q)
-    return r + r * r * q, from_bits(np.int64((bits(t) << 52) + (1023 << 52)))
+    return r + r * r * q, from_bits(np.int64(bits(t) << 52))
 
 
 @inline
 def exp_coarse(x: float) -> float:
     """e**x to 28 bits for x <= 0, 1 at 0."""
     u, scale = coarse(np.float64(x))
-    return (1.0 + u) * scale
+    return scale + scale * u
 
 
 @inline
