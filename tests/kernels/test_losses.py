@@ -93,7 +93,11 @@ def test_bce_with_logits_is_exact_in_both_tails(dtype):
         for t in (0, 1):
             values = kernels.bce_logits(x, one * t, None, None, "none")
             slopes = kernels.bce_logits_grad(one, x, one * t, None, None, "none")
-            for v, s, z in zip(values, slopes, x, strict=True):
+            # a sum of labels has loops of its own: here the sum of one, and the gradient of the sum of all
+            alone = [kernels.bce_logits(x[i : i + 1], one[:1] * t, None, None, "sum") for i in range(x.size)]
+            together = kernels.bce_logits_grad(one[:1].reshape(()), x, one * t, None, None, "sum")
+            cases = [*zip(values, slopes, x, strict=True), *zip(alone, together, x, strict=True)]
+            for v, s, z in cases:
                 z = -mp.mpf(float(z)) if t else mp.mpf(float(z))
                 assert ulps(v, mp.log1p(mp.exp(z)), dtype) <= (1 if dtype is np.float32 else 2), (z, t)
                 assert ulps(s, (-1 if t else 1) / (1 + mp.exp(-z)), dtype) <= (1 if dtype is np.float32 else 2), (z, t)
@@ -105,6 +109,15 @@ def test_bce_with_logits_at_infinity():
     np.testing.assert_array_equal(kernels.bce_logits(x, t, None, None, "none"), [0, 0, inf, inf, nan, nan])
     gradient = kernels.bce_logits_grad(np.ones(6), x, t, None, None, "none")
     np.testing.assert_array_equal(gradient, [0, 0, 1, -1, nan, nan])
+    for z, y, value, slope in zip(x[:5, None], t[:5, None], [0, 0, inf, inf, nan], [0, 0, 1, -1, nan], strict=True):
+        np.testing.assert_array_equal(kernels.bce_logits(z, y, None, None, "sum"), value)
+        np.testing.assert_array_equal(kernels.bce_logits_grad(np.ones(()), z, y, None, None, "sum"), [slope])
+
+
+def test_bce_with_logits_of_one_element_is_weighted_too():
+    x, t, w = np.array([[2.0]]), np.array([[1.0]]), np.array([3.0])
+    np.testing.assert_allclose(kernels.bce_logits(x, t, None, w, "mean"), 3 * np.log1p(np.exp(-2)))
+    np.testing.assert_allclose(kernels.bce_logits_grad(np.ones(()), x, t, None, w, "mean"), [[-3 / (1 + np.exp(2))]])
 
 
 def softmax(x):
