@@ -136,7 +136,7 @@ def soft_slopes(x: Array, q: Array, high: float, rest: float, factor: float, out
 def _hard(
     x: Array, target: Array, w: Array, ignore: int, smoothing: float, table: Array, a: int, b: int
 ) -> tuple[float, float]:
-    loss, norm, high, rest = table
+    loss, norm, high, rest = table[0], table[1], table[2], table[3]  # unpacked, rows would count as strided
     n, step = x.shape[1], min(block_rows(x), b - a)
     exps, logs, q, tile = np.empty(step * n), np.empty(step), np.empty(n), new_tile(x, step)
     for first in range(a, b, step):
@@ -144,8 +144,9 @@ def _hard(
         rows = gathered(x, first, last, tile)
         # several classes that count may cancel down to the last bits of a float32
         row_sums(rows, 0, last - first, smoothing > 0.0, exps, high[first:last], rest[first:last])
-        for r in range(first, last):
-            logs[r - first] = scalar.log1p_64(rest[r])
+        others = rest[first:last]  # a view: LLVM does not vectorize with r - first for an index
+        for i in range(others.size):
+            logs[i] = scalar.log1p_64(others[i])
         for r in range(first, last):
             t = target[r]
             loss[r], norm[r] = 0.0, 0.0
@@ -168,7 +169,7 @@ def _hard_grad(
     g: Array, scale: float, x: Array, target: Array, w: Array, ignore: int, smoothing: float, pieces: Array, a: int,
     b: int, out: Array,
 ) -> None:  # fmt: skip
-    high, rest = pieces
+    high, rest = pieces[0], pieces[1]
     n, step = x.shape[1], min(block_rows(x), b - a)
     exps, q, tile, out_tile = np.empty(step * n), np.empty(n), new_tile(x, step), new_tile(x, step)
     for first in range(a, b, step):
@@ -208,7 +209,7 @@ def _hard_grad(
 
 @jit
 def _soft(x: Array, target: Array, w: Array, smoothing: float, table: Array, a: int, b: int) -> float:
-    loss, high, rest, over = table
+    loss, high, rest, over = table[0], table[1], table[2], table[3]
     n, step = x.shape[1], block_rows(x)
     exps, q, tile, other = np.empty(step * n), np.empty(n), new_tile(x, step), new_tile(target, step)
     for first in range(a, b, step):
@@ -245,7 +246,7 @@ def _layers(x: Array) -> Array:
     """Logits of any shape as (N, C, L), contiguous."""
     shape = x.shape
     if len(shape) == 2:
-        layers = x.reshape(shape[0], shape[1], 1)
+        layers = x[:, :, None]
     elif len(shape) == 1:
         layers = x.reshape(1, shape[0], 1)
     else:
@@ -268,11 +269,11 @@ def _over_rows(run: Callable[[int, int], object], x: Array) -> None:
 
 
 def _reduced(
-    loss: Array, total: float, divisor: float, like: Array, shape: tuple[int, ...], reduction: str
+    table: Array, rows: int, total: float, divisor: float, like: Array, shape: tuple[int, ...], reduction: str
 ) -> tuple[Array, float]:
-    """The loss, rounded once, and what it was divided by."""
+    """The loss, which the table has for each row, reduced and rounded once; and what it was divided by."""
     if reduction == "none":
-        return loss.reshape(shape).astype(like.dtype), 1.0
+        return table[0, :rows].reshape(shape).astype(like.dtype), 1.0
     if reduction == "sum":
         return np.array(total, like.dtype), 1.0
     return np.array(total / divisor if divisor else np.nan, like.dtype), divisor
@@ -306,7 +307,7 @@ def cross_entropy(
         _over_rows(lambda a, b: _hard(x, t, w, ignore_index, smoothing, table, a, b), x)
         known = float(sum_(table[0, :-1])), float(sum_(table[1, :-1]))
     bad = _first_bad(known[1], t, x.shape[1], ignore_index)
-    value, table[2, -1] = _reduced(table[0, :-1], *known, x, target.shape, reduction)
+    value, table[2, -1] = _reduced(table, t.size, *known, x, target.shape, reduction)
     return value, bad, table[2:]
 
 
@@ -344,7 +345,7 @@ def soft_cross_entropy(
     _over_rows(lambda a, b: sums.append(_soft(x, t, w, smoothing, table, a, b)), x)
     total = sums[0] if len(sums) == 1 else float(sum_(table[0]))
     divisor = table.shape[1] if x.shape[1] else np.nan
-    return _reduced(table[0], total, divisor, x, shape, reduction)[0], table[1:]
+    return _reduced(table, table.shape[1], total, divisor, x, shape, reduction)[0], table[1:]
 
 
 def soft_cross_entropy_grad(
@@ -401,7 +402,7 @@ def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduct
     table, w = np.empty((2, t.size)), NOTHING[x.dtype] if weight is None else _ready(weight)
     sums = _nll(x, t, w, ignore_index, table)
     bad = _first_bad(sums[1], t, x.shape[1], ignore_index)
-    value, divisor = _reduced(table[0], *sums, x, target.shape, reduction)
+    value, divisor = _reduced(table, table.shape[1], *sums, x, target.shape, reduction)
     return value, bad, divisor
 
 
