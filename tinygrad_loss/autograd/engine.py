@@ -92,7 +92,10 @@ def _send(
                 if leaf in pending:
                     _arrive(leaf, pending.pop(leaf), wanted, borrowed)
     for leaf, g in pending.items():
-        _arrive(leaf, g, wanted, borrowed)
+        if wanted is None and not leaf._hooks:
+            accumulate(leaf, g, leaf not in borrowed)
+        else:
+            _arrive(leaf, g, wanted, borrowed)
 
 
 def reachable(roots: Iterable[Any]) -> tuple[list[Node], dict[Node, list[TensorBase]] | None]:
@@ -115,7 +118,7 @@ def reachable(roots: Iterable[Any]) -> tuple[list[Node], dict[Node, list[TensorB
                     stack.append(edge)
                 elif edge._hooks or edge._accumulated:
                     hooked = True
-    order = sorted(seen, key=_by_sequence, reverse=True)
+    order = sorted(seen, key=_by_sequence, reverse=True) if len(seen) > 1 else list(seen)
     if not hooked:
         return order, None
     last: dict[TensorBase, Node] = {}
