@@ -494,12 +494,14 @@ def _unary(row: Row) -> Callable[..., Any]:
         if array.dtype is not F32 and array.dtype is not F64:
             array = promoted(row, [array])[0]
         out = forward(array)
-        if x._node is None and not x._requires_grad and x._base is None and Trace.listener is None:
-            t = _new(_tensor_type)
-            t._array = out
-            t._version = [0, 0, None]
-            return t
-        return _finish(row, (x,), [array], [edge_of(x)], [x._version], {}, out)
+        if Trace.listener is not None:
+            return _finish(row, (x,), [array], [edge_of(x)], [x._version], {}, out)
+        result = _new(_tensor_type)
+        result._array = out
+        result._version = [0, 0, None]
+        if (x._node is not None or x._requires_grad or x._base is not None) and mode.grad and row.rules:
+            result._node = record(row, [array], [edge_of(x)], [x._version], {}, out, result, (x,))
+        return result
 
     return call
 
@@ -561,9 +563,13 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
             out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
         except (TypeError, ValueError) as error:
             raise _explained(row, arrays, error) from None
-        if plain and not tracked and Trace.listener is None:
-            return wrap(out)
-        return _finish(row, operands, arrays, edges, counters, params, out)
+        if not plain or Trace.listener is not None:
+            return _finish(row, operands, arrays, edges, counters, params, out)
+        result = wrap(out)
+        array = result._array
+        if tracked and mode.grad and row.rules and array.dtype.kind in "fc":
+            result._node = record(row, arrays, edges, counters, params, array, result, operands)
+        return result
 
     return call
 
@@ -709,7 +715,7 @@ def record(
     array = first._array
     node.shape = array.shape
     node.dtype = array.dtype
-    node.where = user_location(4)
+    node.where = user_location(3)
     node.watch = None
     return node
 
