@@ -178,32 +178,33 @@ def _hard_grad(
         if smoothing == 0.0 and n < SHORT:
             exponentials(rows, 0, last - first, False, high[first:last], exps)
         for r in range(first, last):
-            t, row, result = target[r], rows[r - first], outs[r - first]
+            t, i = target[r], r - first
             if t == ignore or t < 0 or t >= n:
                 # the value's pass checked it, but who shares the target's memory may have written there since
-                result[:] = 0 if t == ignore else np.nan
+                outs[i, :] = 0 if t == ignore else np.nan
                 continue
             factor = np.float64(g[r if g.size > 1 else 0]) * scale
             if smoothing > 0.0:
                 hard_share(q, t, w, smoothing)
-                soft_slopes(row, q, high[r], rest[r], factor, result)
+                soft_slopes(rows[i], q, high[r], rest[r], factor, outs[i])
                 continue
             share, m = factor * weight_of(w, t) / (1.0 + rest[r]), high[r]
-            if n < SHORT:
-                e = exps[(r - first) * n : (r - first + 1) * n]
-                own = e[t]
+            if n < SHORT:  # without views of single rows, which take longer to make than these few entries
+                own = exps[i * n + t]
                 for j in range(n):
-                    result[j] = share * e[j]
-            elif x.itemsize == 4:
-                own = scalar.exp_coarse(np.float64(row[t]) - m)
-                for j in range(n):
-                    result[j] = share * scalar.exp_coarse(np.float64(row[j]) - m)
+                    outs[i, j] = share * exps[i * n + j]
             else:
-                own = scalar.exp_sum(row[t] - m, lost_in(row[t], m))
-                for j in range(n):
-                    result[j] = share * scalar.exp_sum(row[j] - m, lost_in(row[j], m))
+                row, result = rows[i], outs[i]
+                if x.itemsize == 4:
+                    own = scalar.exp_coarse(np.float64(row[t]) - m)
+                    for j in range(n):
+                        result[j] = share * scalar.exp_coarse(np.float64(row[j]) - m)
+                else:
+                    own = scalar.exp_sum(row[t] - m, lost_in(row[t], m))
+                    for j in range(n):
+                        result[j] = share * scalar.exp_sum(row[j] - m, lost_in(row[j], m))
             # p - 1 = -(what the other classes hold): no cancellation for a confident, right prediction
-            result[t] = -share * (rest[r] if own == 1.0 else 1.0 + (rest[r] - own))
+            outs[i, t] = -share * (rest[r] if own == 1.0 else 1.0 + (rest[r] - own))
         scatter(outs, out, first, last)
 
 
