@@ -87,8 +87,7 @@ def binary_cross_entropy(
     >>> loss, p.grad
     (tensor(0.4542, grad_fn=<BinaryCrossEntropyBackward0>), tensor([ 0.4167,  0.8333, -0.4167]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     try:
         x, t = input._array, target._array
     except AttributeError:
@@ -169,8 +168,7 @@ def binary_cross_entropy_with_logits(
     >>> loss.detach(), x.grad
     (tensor([2.0612e-09, 4.8587e-02]), tensor([ 2.0612e-09, -4.7426e-02]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "binary_cross_entropy_with_logits"
     try:
         x, t = input._array, target._array

@@ -28,8 +28,10 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def legacy(size_average: bool | None, reduce: bool | None) -> str:
-    """The reduction that PyTorch's two old flags stand for."""
+def legacy(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """The reduction, or the one that PyTorch's two old flags stand for where they are given."""
+    if size_average is None and reduce is None:
+        return reduction
     both = (True if size_average is None else size_average), (True if reduce is None else reduce)
     reduction = "none" if not both[1] else "mean" if both[0] else "sum"
     warn(f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.")

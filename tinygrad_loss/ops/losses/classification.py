@@ -156,8 +156,7 @@ def nll_loss(
     >>> tg.nn.functional.nll_loss(logp, tg.tensor([2]))
     tensor(0.4076)
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "nll_loss"
     ignore_index = _check(name, input, target, ignore_index, reduction)
     _check_class_numbers(name, input, target, weight)
@@ -260,8 +259,7 @@ def cross_entropy(
     >>> loss, x.grad
     (tensor(4.1223e-09, grad_fn=<NllLossBackward0>), tensor([[-4.1223e-09,  2.0612e-09,  2.0612e-09]]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     try:
         x, t = input._array, target._array
     except AttributeError:

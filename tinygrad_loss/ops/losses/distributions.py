@@ -70,8 +70,7 @@ def kl_div(
     >>> F.kl_div(x, tg.tensor([[0.2, 0.3, 0.5]]), reduction="batchmean")
     tensor(0.0780)
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     if reduction == "mean":
         warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides "
@@ -254,8 +253,7 @@ def poisson_nll_loss(
     >>> loss, x.grad
     (tensor([1.0000, 1.7183], grad_fn=<SubBackward0>), tensor([-1.0000,  1.7183]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     check_reduction(reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)
     if target._array.dtype.kind == "b" and (full or input._array.dtype.kind == "b"):

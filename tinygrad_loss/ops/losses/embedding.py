@@ -62,8 +62,7 @@ def cosine_embedding_loss(
     >>> tg.nn.functional.cosine_embedding_loss(a, b, tg.tensor([1, -1]), reduction="none")
     tensor([0.2929, 0.7071])
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "cosine_embedding_loss"
     check_reduction(reduction)
     check_tensors(name, input1=input1, input2=input2, target=target)
@@ -169,8 +168,7 @@ def triplet_margin_loss(
     >>> tg.nn.functional.triplet_margin_loss(a, p, n)
     tensor(0.5000)
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     dtype, three = _triplet("triplet_margin_loss", anchor, positive, negative, margin, reduction)
     a, b, c = widened(*three)
 

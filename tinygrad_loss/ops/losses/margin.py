@@ -63,8 +63,7 @@ def soft_margin_loss(
     (tensor([1.0000e+03, 6.9315e-01, 2.0612e-09], grad_fn=<SoftMarginLossBackward0>),
      tensor([-1.0000e+00, -5.0000e-01, -2.0612e-09]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "soft_margin_loss"
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
@@ -120,8 +119,7 @@ def hinge_embedding_loss(
     >>> loss, x.grad
     (tensor([0.5000, 0.7000, 0.0000], grad_fn=<AddBackward0>), tensor([ 1., -1.,  0.]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "hinge_embedding_loss"
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
@@ -174,8 +172,7 @@ def margin_ranking_loss(
     >>> loss, a.grad
     (tensor([0., 1.], grad_fn=<ClampMinBackward0>), tensor([-0., -1.]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "margin_ranking_loss"
     check_reduction(reduction)
     check_tensors(name, input1=input1, input2=input2, target=target)

@@ -76,8 +76,7 @@ def multilabel_soft_margin_loss(
     >>> tg.nn.functional.multilabel_soft_margin_loss(x, t, reduction="none")
     tensor([0.2201, 0.3709])
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "multilabel_soft_margin_loss"
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
@@ -180,8 +179,7 @@ def multi_margin_loss(
     >>> loss, x.grad
     (tensor(0.3250, grad_fn=<MultiMarginLossBackward0>), tensor([[ 0.2500,  0.2500,  0.2500, -0.7500]]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "multi_margin_loss"
     check_reduction(reduction)
     if p not in (1, 2):
@@ -252,8 +250,7 @@ def multilabel_margin_loss(
     >>> loss, x.grad
     (tensor(0.8500, grad_fn=<MultilabelMarginLossBackward0>), tensor([[-0.5000,  0.5000,  0.5000, -0.5000]]))
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     name = "multilabel_margin_loss"
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)

@@ -67,8 +67,7 @@ def common(name: str, *tensors: Tensor) -> Any:
 def _checked(
     name: str, input: Any, target: Any, weight: Any, reduction: str, size_average: bool | None, reduce: bool | None
 ) -> str:
-    if size_average is not None or reduce is not None:
-        reduction = legacy(size_average, reduce)
+    reduction = legacy(reduction, size_average, reduce)
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
     if weight is not None:

@@ -36,7 +36,7 @@ class Loss(Module):
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
         no_data(self, size_average, reduce, reduction)
-        self.reduction = reduction if size_average is None and reduce is None else legacy(size_average, reduce)
+        self.reduction = legacy(reduction, size_average, reduce)
 
 
 def no_data(loss: Module, *settings: Any) -> None:
