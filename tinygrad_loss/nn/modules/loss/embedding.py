@@ -51,8 +51,25 @@ class HingeEmbeddingLoss(Loss):
         return hinge_embedding_loss(input, target, self.margin, None, None, self.reduction)
 
 
+class _PairLoss(Loss):
+    """A loss of pairs, with a margin that is 0 unless given."""
+
+    margin: float
+
+    def __init__(
+        self,
+        margin: float = 0.0,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        no_data(self, margin)
+        self.margin = margin
+
+
 @described_by(cosine_embedding_loss)
-class CosineEmbeddingLoss(Loss):
+class CosineEmbeddingLoss(_PairLoss):
     """Cosines of like and of unlike pairs of vectors.
 
     Examples
@@ -63,26 +80,13 @@ class CosineEmbeddingLoss(Loss):
     tensor(0.5000)
     """
 
-    margin: float
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        no_data(self, margin)
-        self.margin = margin
-
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         """Return the loss of pairs of vectors against 1 for like, -1 for unlike."""
         return cosine_embedding_loss(input1, input2, target, self.margin, None, None, self.reduction)
 
 
 @described_by(margin_ranking_loss)
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(_PairLoss):
     """Which of two is to be the larger, by a margin.
 
     Examples
@@ -91,19 +95,6 @@ class MarginRankingLoss(Loss):
     >>> tg.nn.MarginRankingLoss()(tg.tensor([1.0, 2.0]), tg.tensor([0.0, 3.0]), tg.ones(2))
     tensor(0.5000)
     """
-
-    margin: float
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        no_data(self, margin)
-        self.margin = margin
 
     def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
         """Return the loss of pairs of numbers against 1 or -1."""
