@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import doctest
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from row_samples import operands_of, samples_of
 
 import tinygrad_loss as tg
 from tinygrad_loss.op import ROWS, Row, TensorBase, wrap
@@ -15,21 +15,10 @@ from tinygrad_loss.op import ROWS, Row, TensorBase, wrap
 Case = tuple[Row, tuple[Any, ...], dict[str, Any]]
 
 
-def default_samples(row: Row) -> list[Any]:
-    shapes = [(3, 4), (), (0, 3)] if len(row.operands) == 1 and not row.params else [(3, 4)]
-    return [(((shape,) * len(row.operands)), {}) for shape in shapes]
-
-
-def operands_of(row: Row, spec: tuple[Any, ...]) -> list[Any]:
-    rng = np.random.default_rng(zlib.crc32(row.name.encode()))
-    low, high = row.domain  # type: ignore[misc]
-    return [np.asarray(rng.uniform(low, high, s)) if isinstance(s, tuple) else s for s in spec]
-
-
 CASES = [
     pytest.param(row, spec, params, id=f"{row.name}-{i}")
     for row in ROWS.values()
-    for i, (spec, params) in enumerate(row.samples or default_samples(row))
+    for i, (spec, params) in enumerate(samples_of(row))
 ]
 each_case = pytest.mark.parametrize(("row", "spec", "params"), CASES)
 

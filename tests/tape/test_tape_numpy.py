@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
 import pytest
+from row_samples import operands_of, samples_of
 
 import tinygrad_loss as tg
 from tinygrad_loss.op import ROWS, Row, Trace, wrap
 from tinygrad_loss.tape.numpy_source import Writer
 
 nn = tg.nn
-
-
-def samples_of(row: Row) -> list[Any]:
-    return list(row.samples) or [(((3, 4),) * len(row.operands), {})]
-
-
-def operands_of(row: Row, spec: Any) -> list[Any]:
-    rng = np.random.default_rng(zlib.crc32(row.name.encode()))
-    low, high = row.domain  # type: ignore[misc]
-    return [np.asarray(rng.uniform(low, high, s)) if isinstance(s, tuple) else s for s in spec]
 
 
 CASES = [

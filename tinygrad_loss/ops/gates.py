@@ -65,7 +65,11 @@ gelu_grad: Any = op(
         lambda g, gx, x: g * gx * ((2 - x * x) * exp(x * x * -0.5) / math.sqrt(2 * math.pi)),
     ),
     numpy=lambda gx, x: (
-        gx * (np.vectorize(math.erfc)(-x / math.sqrt(2)) / 2 + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
+        gx
+        * (
+            np.vectorize(math.erfc, otypes=[x.dtype])(-x / math.sqrt(2)) / 2
+            + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        )
     ),
     domain=(-3, 3),
     samples=_PAIR,
