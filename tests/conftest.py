@@ -33,11 +33,14 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # for the same reason
 )
 hypothesis.settings.load_profile("repeatable")
+hypothesis.settings.register_profile("seeded", hypothesis.settings.get_profile("repeatable"), derandomize=False)
 
 
 def pytest_configure(config):
     import numba
 
+    if config.getoption("hypothesis_seed", None) is not None:  # asked for: other draws than the repeatable ones
+        hypothesis.settings.load_profile("seeded")
     if numba.config.DISABLE_JIT:
         # Compiled kernels overflow and divide by zero silently, as IEEE 754 says; the same lines run by Python on NumPy
         # scalars warn. What NumPy does outside the kernels is held to account by the ordinary, compiled run.

@@ -115,7 +115,7 @@ def kl(input, target, log_target=False):
 
 def by_batch(terms, reduction, input, target, **_):
     if reduction == "batchmean":
-        return total(terms) / (len(input) or mp.nan)
+        return total(terms) / ((len(input) or mp.nan) if input.ndim else 1)
     return total(terms) / (terms.size if reduction == "mean" else 1)
 
 
@@ -178,7 +178,7 @@ def ranking(input1, input2, target, margin=0.0):
 
 def distance(x, y, p, eps):
     d = abs(x - y + mp.mpf(eps))
-    return (d ** mp.mpf(p)).sum(-1) ** (1 / mp.mpf(p))
+    return np.atleast_1d(np.asarray(d ** mp.mpf(p), object)).sum(-1) ** (1 / mp.mpf(p))
 
 
 def triplet(anchor, positive_, negative, margin=1.0, p=2.0, eps=1e-6, swap=False):

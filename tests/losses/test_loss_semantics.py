@@ -58,6 +58,24 @@ def test_integer_distances():
         F.hinge_embedding_loss(x, t)
 
 
+def test_integer_losses_beyond_their_dtype_are_refused():
+    x = tg.tensor([-(2**63), -(2**63)])
+    for reduction, target in (("none", [-1, 1]), ("sum", [1, 1])):
+        with pytest.raises(RuntimeError, match=r"does not fit into the integers int64: write input\.float\(\)"):
+            F.hinge_embedding_loss(x, tg.tensor(target), reduction=reduction)
+    assert F.hinge_embedding_loss(x, tg.tensor([1, 1]), reduction="none").tolist() == [-(2**63)] * 2
+    with pytest.raises(RuntimeError, match="loss 300 does not fit into the integers uint8"):
+        F.hinge_embedding_loss(tg.tensor([0], dtype=tg.uint8), tg.tensor([-1]), margin=300.0, reduction="none")
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss])
+def test_a_number_counts_as_an_array_in_the_dtype_of_a_loss(loss):
+    x, t = tg.ones(1), tg.tensor(0.0, dtype=tg.float64)
+    with pytest.warns(UserWarning, match="Using a target size"):
+        values = loss(x, t), loss(x.double(), t.float()), F.huber_loss(x, t)  # the last has the dtype of its input
+    assert [v.dtype for v in values] == [tg.float64, tg.float64, tg.float32]
+
+
 def test_bools_are_no_numbers():
     b = tg.tensor([True, False])
     for call in (
@@ -77,6 +95,17 @@ def test_one_score_takes_its_class_as_a_vector():
 # --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
 
 HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
+
+
+def test_one_row_takes_its_class_as_a_number():
+    x = tg.tensor([[0.1, 0.8]])
+    value = F.multi_margin_loss(x, tg.tensor(1), reduction="none")
+    assert value.shape == ()
+    assert value.item() == F.multi_margin_loss(x, tg.tensor([1])).item()
+    one = F.multilabel_margin_loss(tg.tensor([0.5]), tg.tensor(0), reduction="none")
+    assert (one.shape, one.item()) == ((), 0.0)
+    with pytest.raises(RuntimeError, match="inconsistent target size"):
+        F.multi_margin_loss(x.expand(2, 2), tg.tensor(1))
 
 
 @pytest.mark.parametrize("index", HOSTILE)

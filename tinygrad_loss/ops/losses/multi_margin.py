@@ -109,7 +109,8 @@ def _as_matrix(name: str, input: Tensor, target: Tensor, like_input: bool) -> tu
         )
     check_floating(name, input)
     wanted = x.shape if like_input else x.shape[:-1]
-    if t.shape != wanted and not ((not x.ndim if like_input else x.ndim <= 1) and t.shape == (1,)):
+    alone = x.shape in ((), (1,)) if like_input else x.shape[:-1] in ((), (1,))  # then a number may be a vector of one
+    if t.shape != wanted and not (alone and t.shape in ((), (1,))):
         raise RuntimeError(
             f"{name}(): inconsistent target size: {list(t.shape)} for input of size {list(x.shape)}. Expected "
             f"{list(wanted)}"

@@ -18,11 +18,19 @@ _NAMES = {"mean": "MeanBackward0", "sum": "SumBackward0"}
 
 def _reduced(x: Array, *, reduction: str, dtype: Any, name: str) -> Array:
     if reduction == "none":
-        return x.astype(dtype)
-    total = float(sum_(x))
-    if reduction == "mean":
-        total = total / x.size if x.size else np.nan
-    return np.array(total, dtype)
+        out = x
+    else:
+        total = float(sum_(x))
+        if reduction == "mean":
+            total = total / x.size if x.size else np.nan
+        out = np.array(total)
+    if dtype.kind in "iu":  # a loss of integers: NumPy would wrap what the dtype cannot hold
+        bounds = np.iinfo(dtype)
+        outside = (out < float(bounds.min)) | (out >= float(bounds.max) + 1)
+        if outside.any():
+            first = float(out[outside].flat[0])
+            raise RuntimeError(f"the loss {first:g} does not fit into the integers {dtype.name}: write input.float()")
+    return out.astype(dtype)
 
 
 def _reduced_in_numpy(x, reduction, dtype, name):  # type: ignore[no-untyped-def]

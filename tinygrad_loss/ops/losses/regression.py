@@ -80,17 +80,22 @@ def _checked(
     return reduction
 
 
-def _apply(name: str, row: Any, input: Tensor, target: Tensor, dtype: Any, reduction: str, **params: Any) -> Tensor:
+def _apply(
+    name: str, row: Any, input: Tensor, target: Tensor, reduction: str, dtype: Any = None, **params: Any
+) -> Tensor:
     x, t = same_shape(name, input, target)
-    inside = single(common(name, input, target))
-    return to(row(to(x, inside), to(t, inside), reduction=reduction, **params), dtype)  # type: ignore[no-any-return]
+    promoted = common(name, x, t)  # once broadcast, a number counts as much as an array does
+    inside = single(promoted)
+    out = row(to(x, inside), to(t, inside), reduction=reduction, **params)
+    return to(out, dtype or promoted)  # type: ignore[no-any-return]
 
 
 def _weighted(
     name: str, row: Any, input: Tensor, target: Tensor, weight: Tensor, reduction: str, by_weight: bool, **params: Any
 ) -> Tensor:
-    dtype = common(name, input, target, weight)
-    x, t, w = widened(*same_shape(name, input, target), weight)
+    x, t = same_shape(name, input, target)
+    dtype = common(name, x, t, weight)
+    x, t, w = widened(x, t, weight)
     terms = row(x, t, reduction="none", **params) * w
     if reduction == "mean" and by_weight:
         total, whole = (sum_row(v, dim=None, keepdim=False) for v in (terms, w))
@@ -153,7 +158,7 @@ def mse_loss(
         and input._array.dtype.char in "fd"
     ):  # the common case, in as few steps as may be
         return mse_row(input, target, reduction=reduction)  # type: ignore[no-any-return]
-    return _apply("mse_loss", mse_row, input, target, common("mse_loss", input, target), reduction)
+    return _apply("mse_loss", mse_row, input, target, reduction)
 
 
 def l1_loss(
@@ -205,7 +210,7 @@ def l1_loss(
     _no_bools("l1_loss", input, target)
     if weight is not None:
         return _weighted("l1_loss", smooth_l1_row, input, target, weight, reduction, True, beta=0.0)
-    return _apply("l1_loss", smooth_l1_row, input, target, common("l1_loss", input, target), reduction, beta=0.0)
+    return _apply("l1_loss", smooth_l1_row, input, target, reduction, beta=0.0)
 
 
 def _no_bools(name: str, input: Tensor, target: Tensor) -> None:
@@ -262,8 +267,7 @@ def smooth_l1_loss(
     reduction = _checked("smooth_l1_loss", input, target, None, reduction, size_average, reduce)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: got {beta}; 0 gives l1_loss")
-    dtype = common("smooth_l1_loss", input, target)
-    return _apply("smooth_l1_loss", smooth_l1_row, input, target, dtype, reduction, beta=float(beta))
+    return _apply("smooth_l1_loss", smooth_l1_row, input, target, reduction, beta=float(beta))
 
 
 def huber_loss(
@@ -316,4 +320,4 @@ def huber_loss(
     dtype = common("huber_loss", input)
     if weight is not None:
         return _weighted("huber_loss", huber_row, input, target, weight, reduction, False, delta=float(delta))
-    return _apply("huber_loss", huber_row, input, target, dtype, reduction, delta=float(delta))
+    return _apply("huber_loss", huber_row, input, target, reduction, dtype, delta=float(delta))
