@@ -283,7 +283,8 @@ def test_cross_entropy_of_class_numbers(dtype):
 @pytest.mark.parametrize("soft", [False, True])
 def test_cross_entropy_with_everything(dtype, weighted, smoothing, soft):
     single, rng = dtype is np.float32, np.random.default_rng(6)
-    bound = 2 if single else 12 if JIT_DISABLED else 4  # interpreted, a row is summed one by one, not in lanes
+    # the shares' weights and the divisor are rounded too; interpreted, there is no fused multiply-add
+    bound = 2 if single else 4 if JIT_DISABLED else 3 if weighted and not soft else 2
     with mp.workdps(DIGITS):
         for x, k, kind in rows(dtype, 11 if JIT_DISABLED else 77):
             if smoothing and kind == "-inf":
@@ -313,7 +314,7 @@ def test_cross_entropy_with_everything(dtype, weighted, smoothing, soft):
             check(loss(tg.from_numpy(x[None])).numpy(), [value], dtype, bound, what=(kind,))
             slopes, scales = [a - b for a, b in terms], [max(a, b) for a, b in terms]
             got = gradient_of(loss, x[None])
-            check(got, slopes, dtype, 2 if single else 8, scales, (kind,))
+            check(got, slopes, dtype, 2 if single else 12 if JIT_DISABLED else 4, scales, (kind,))
 
 
 @each_dtype

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from . import scalar
-from .dense import exact_sum, sum_
-from .jit import Array, inline, jit, reassociating
+from .dense import exact_sum, sum_, two_sum
+from .jit import Array, by_dtype, fma, inline, jit, reassociating
 from .pointwise import NOTHING, flat
 from .rowwise import BLOCK, SHORT, exponentials, lost_in, row_pieces, row_sums
 from .threads import parallel
@@ -107,8 +107,8 @@ def excess(t: Array) -> float:
 
 
 @inline
-def soft_loss(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
-    """Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf."""
+def soft_loss_32(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
+    """`soft_loss` for float32, which float64 rounds well enough."""
     whole = scalar.log1p_64(rest)
     for j in range(q.size):
         terms[j] = 0.0 if q[j] == 0.0 else q[j] * minus_logp(np.float64(x[j]), high, whole)
@@ -116,13 +116,57 @@ def soft_loss(x: Array, q: Array, high: float, rest: float, terms: Array) -> flo
 
 
 @inline
-def soft_slopes(x: Array, q: Array, high: float, rest: float, factor: float, out: Array) -> None:
-    """out = factor (sum(q) p - q) with p = softmax(x), as (sum of the other q) p - q (1 - p): that does not cancel."""
-    top, others = 0, 0.0
-    for j in range(1, q.size):
-        top = j if abs(q[j]) > abs(q[top]) else top
+def soft_loss_64(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
+    """`soft_loss` for float64: as in twice the digits (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005)."""
+    total, lost, share, more = 0.0, 0.0, 0.0, 0.0
+    for j in range(q.size):
+        if q[j] != 0.0:
+            d = high - x[j]
+            term = q[j] * d
+            total, e = two_sum(total, term)
+            lost += e + (fma(q[j], d, -term) - q[j] * lost_in(x[j], high))
+            share, e = two_sum(share, q[j])
+            more += e
+    whole = scalar.log1p_64(rest)
+    term = share * whole
+    total, e = two_sum(total, term)
+    lost += e + (fma(share, whole, -term) + more * whole)
+    return total + lost if lost == lost else total  # infinity needs no correction
+
+
+# Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf.
+soft_loss = by_dtype(soft_loss_32, soft_loss_64)
+
+
+@inline
+def others_32(x: Array, q: Array, top: int) -> float:
+    """Sum of q without q[top]."""
+    others = 0.0
     for j in range(q.size):
         others += 0.0 if j == top else q[j]
+    return others
+
+
+@inline
+def others_64(x: Array, q: Array, top: int) -> float:
+    """Sum of q without q[top], to the last bit of float64."""
+    others, lost = 0.0, 0.0
+    for j in range(q.size):
+        others, e = two_sum(others, 0.0 if j == top else q[j])
+        lost += e
+    return others + lost
+
+
+sum_of_others = by_dtype(others_32, others_64)
+
+
+@inline
+def soft_slopes(x: Array, q: Array, high: float, rest: float, factor: float, out: Array) -> None:
+    """out = factor (sum(q) p - q) with p = softmax(x), as (sum of the other q) p - q (1 - p): that does not cancel."""
+    top = 0
+    for j in range(1, q.size):
+        top = j if abs(q[j]) > abs(q[top]) else top
+    others = sum_of_others(x, q, top)
     whole = 1.0 + rest
     for j in range(q.size):
         d = np.float64(x[j]) - high

@@ -68,17 +68,17 @@ def reassociating(fn: Function) -> Function:
 
 
 def by_dtype(single: Function, double: Function) -> Function:
-    """The scalar function of one argument that is `single` for 32 bits, `double` for 64, integer or float."""
+    """The function whose first argument, a scalar or an array, makes it `single` for 32 bits and `double` for 64."""
 
-    def choose(x: Any) -> Any:
-        return single(x) if isinstance(x, (np.float32, np.int32)) else double(x)
+    def choose(*arguments: Any) -> Any:
+        return single(*arguments) if getattr(arguments[0], "itemsize", 8) == 4 else double(*arguments)
 
     if not JIT_DISABLED:
         # no annotations: Numba compares the two signatures as text
         @extending.overload(choose, jit_options={"error_model": "numpy", "forceinline": True})
-        def compiled(x):  # type: ignore[no-untyped-def]
-            chosen = single if x.bitwidth == 32 else double
-            return lambda x: chosen(x)
+        def compiled(*arguments):  # type: ignore[no-untyped-def]
+            chosen = single if getattr(arguments[0], "dtype", arguments[0]).bitwidth == 32 else double
+            return lambda *arguments: chosen(*arguments)
 
     return choose  # type: ignore[return-value]
 
