@@ -116,7 +116,7 @@ def kl(input, target, log_target=False):
 def by_batch(terms, reduction, input, target, **_):
     if reduction == "batchmean":
         return total(terms) / ((len(input) or mp.nan) if input.ndim else 1)
-    return total(terms) / (terms.size if reduction == "mean" else 1)
+    return total(terms) / ((terms.size or mp.nan) if reduction == "mean" else 1)
 
 
 def squared(input, target, weight=1):

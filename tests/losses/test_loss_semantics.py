@@ -77,24 +77,45 @@ def test_a_number_counts_as_an_array_in_the_dtype_of_a_loss(loss):
 
 
 def test_bools_are_no_numbers():
-    b = tg.tensor([True, False])
-    for call in (
-        lambda: F.hinge_embedding_loss(b, b, reduction="sum"),
-        lambda: F.gaussian_nll_loss(b, b, 1.0),
-        lambda: F.poisson_nll_loss(tg.zeros(2), b, full=True),
-        lambda: F.triplet_margin_loss(b, b, b),
+    b, x = tg.tensor([True, False]), tg.zeros(2)
+    with pytest.raises(RuntimeError, match=r"expected distances, got bools: write \.float\(\)"):
+        F.hinge_embedding_loss(b, b, reduction="sum")
+    for call, culprit in (
+        (lambda: F.l1_loss(b, x), "input"),
+        (lambda: F.smooth_l1_loss(x, b, beta=0.0), "target"),
+        (lambda: F.gaussian_nll_loss(b, x, 1.0), "input"),
+        (lambda: F.gaussian_nll_loss(x, b, 1.0), "target"),
+        (lambda: F.poisson_nll_loss(x, b, full=True), "target"),
+        (lambda: F.poisson_nll_loss(b, x, log_input=False), "input"),
+        (lambda: F.margin_ranking_loss(x, b, x), "input2"),
+        (lambda: F.triplet_margin_loss(x, x, b), "negative"),
+        (lambda: F.binary_cross_entropy_with_logits(x, x, pos_weight=b), "pos_weight"),
     ):
-        with pytest.raises(RuntimeError, match=r"bools.*write (target)?\.float\(\)"):
+        with pytest.raises(RuntimeError, match=rf"with a bool tensor.*write {culprit}\.float\(\)"):
             call()
+    assert F.smooth_l1_loss(b, x).item() == 0.25  # PyTorch subtracts them there
+    assert F.poisson_nll_loss(b, x).item() == pytest.approx((math.e + 1) / 2)
+
+
+def test_vectors_of_one_number_are_no_cosine():
+    x, y = tg.tensor([[3.0, 4.0]], requires_grad=True), tg.tensor([[2.0]])
+    with pytest.warns(UserWarning, match=r"sizes 2 and 1 broadcast.*Write input2\.expand_as\(input1\)"):
+        value = F.cosine_embedding_loss(x, y, tg.tensor([1]))
+    assert value.item() == pytest.approx(1 - 7 / 5)  # as in PyTorch
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_one_row_takes_its_class_as_a_vector_too(loss):
+    x = tg.tensor([-0.5, -2.0], requires_grad=True)
+    value = loss(x, tg.tensor([1]), reduction="none")
+    value.backward()
+    assert value.shape == ()
+    assert value.item() == loss(x, tg.tensor(1)).item()
+    assert x.grad.shape == (2,)
 
 
 def test_one_score_takes_its_class_as_a_vector():
     assert F.multilabel_margin_loss(tg.tensor(0.3), tg.tensor([0])).item() == 0
-
-
-# --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
-
-HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
 
 
 def test_one_row_takes_its_class_as_a_number():
@@ -106,6 +127,11 @@ def test_one_row_takes_its_class_as_a_number():
     assert (one.shape, one.item()) == ((), 0.0)
     with pytest.raises(RuntimeError, match="inconsistent target size"):
         F.multi_margin_loss(x.expand(2, 2), tg.tensor(1))
+
+
+# --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
+
+HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
 
 
 @pytest.mark.parametrize("index", HOSTILE)
@@ -181,8 +207,8 @@ def test_a_target_written_through_shared_memory_gives_nan(loss, index):
 @pytest.mark.parametrize("log_input", [True, False])
 def test_poisson_counts_are_numbers(log_input):
     flag = tg.tensor(True)
-    with pytest.raises(RuntimeError, match="the target holds bools"):
+    with pytest.raises(RuntimeError, match="target holds bools: write target"):
         F.poisson_nll_loss(flag, flag, log_input=log_input)
-    with pytest.raises(RuntimeError, match="the target holds bools"):
+    with pytest.raises(RuntimeError, match="target holds bools: write target"):
         F.poisson_nll_loss(tg.tensor(1.0), flag, full=True)
     assert F.poisson_nll_loss(tg.tensor(0.0), flag, log_input=log_input).isfinite()

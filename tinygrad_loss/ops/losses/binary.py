@@ -14,6 +14,7 @@ from .checks import (
     check_broadcast,
     check_constant,
     check_floating,
+    check_no_bools,
     check_reduction,
     check_tensors,
     factors,
@@ -196,5 +197,8 @@ def binary_cross_entropy_with_logits(
         raise_dtypes(name, input, target)
     common = np.promote_types(x.dtype, t.dtype)
     dtype = single(common)
+    if pos_weight is not None:
+        check_tensors(name, pos_weight=pos_weight)
+        check_no_bools(name, pos_weight=pos_weight)
     both = _weights(name, dtype, x.shape, weight=weight, pos_weight=pos_weight)
     return to(bce_logits_row(to(input, dtype), to(target, dtype), *both, reduction=reduction), common)  # type: ignore[no-any-return]

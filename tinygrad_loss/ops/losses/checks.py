@@ -88,6 +88,16 @@ def check_floating(name: str, input: TensorBase) -> None:
         raise RuntimeError(f'"{name}" not implemented for {dtypes.of(input._array)}: write {name}(input.float(), ...)')
 
 
+def check_no_bools(name: str, **arguments: Any) -> None:
+    """Raise for bools where numbers are subtracted."""
+    for argument, value in arguments.items():
+        if value._array.dtype.kind == "b":
+            raise RuntimeError(
+                f"{name}(): Subtraction, the `-` operator, with a bool tensor is not supported, but {argument} holds bools: "
+                f"write {argument}.float()"
+            )
+
+
 def check_constant(name: str, **arguments: Any) -> None:
     """Raise for an argument that asks for a gradient which does not exist."""
     for argument, value in arguments.items():

@@ -54,8 +54,8 @@ def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
             )
 
 
-def _check_class_numbers(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    """Raise for what class numbers do not allow; what the numbers are is seen by the kernel."""
+def _check_class_numbers(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Raise for what class numbers do not allow; what the numbers are is seen by the kernel. Return them in their shape."""
     x, t = input._array, target._array
     if t.dtype != I64 and t.dtype != np.uint8:
         soft = name == "cross_entropy" and t.dtype.kind == "f"
@@ -77,6 +77,7 @@ def _check_class_numbers(name: str, input: Tensor, target: Tensor, weight: Tenso
                 f"{name}(): expected a weight of dtype {dtypes.of(x)}, that of the input, but got "
                 f"{dtypes.of(weight._array)}. Write weight.to(input.dtype)."
             )
+    return target if t.shape == expected else reshape(target, expected)
 
 
 def _raise_sizes(name: str, x: Shape, t: Shape, expected: Shape) -> None:
@@ -159,7 +160,7 @@ def nll_loss(
     reduction = legacy(reduction, size_average, reduce)
     name = "nll_loss"
     ignore_index = _check(name, input, target, ignore_index, reduction)
-    _check_class_numbers(name, input, target, weight)
+    target = _check_class_numbers(name, input, target, weight)
     warn_if_made_by(name, input, ("softmax", "sigmoid"), "log-probabilities", "Write log_softmax instead.")
     dtype = input._array.dtype
     x, w = _wide(input, weight)
@@ -291,7 +292,7 @@ def cross_entropy(
     settings = {"label_smoothing": float(label_smoothing), "reduction": reduction}
     if x.shape == t.shape:
         return _soft(input, target, weight, ignore_index, settings)
-    _check_class_numbers("cross_entropy", input, target, weight)
+    target = _check_class_numbers("cross_entropy", input, target, weight)
     logits, w = _wide(input, weight)
     out, pieces = cross_entropy_row(logits, to(target, I64), w, ignore_index=ignore_index, **settings)
     if not pieces._array[0, -1]:

@@ -12,7 +12,16 @@ from ...dtypes import Array
 from ...op import TensorBase, op, sample
 from ..elementwise import exp, log, where_row
 from ..shape import to, unsqueeze_row
-from .checks import check_reduction, check_tensors, legacy, position, warn, warn_if_made_by, warn_of_positive
+from .checks import (
+    check_no_bools,
+    check_reduction,
+    check_tensors,
+    legacy,
+    position,
+    warn,
+    warn_if_made_by,
+    warn_of_positive,
+)
 from .distance_rows import kl_row
 from .reduce import reduced, single, widened
 from .regression import paired
@@ -164,8 +173,7 @@ def gaussian_nll_loss(
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
     shape = input._array.shape
-    if input._array.dtype.kind == target._array.dtype.kind == "b":
-        raise RuntimeError(f"{name}(): expected numbers, got bools: write .float()")
+    check_no_bools(name, input=input, target=target)
     if isinstance(var, TensorBase):
         if var._array.dtype.kind != "f":
             raise RuntimeError(f"{name}(): expected var of a floating point dtype, got {dtypes.of(var._array)}")
@@ -256,8 +264,10 @@ def poisson_nll_loss(
     reduction = legacy(reduction, size_average, reduce)
     check_reduction(reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)
-    if target._array.dtype.kind == "b" and (full or input._array.dtype.kind == "b"):
-        raise RuntimeError("poisson_nll_loss(): expected counts, but the target holds bools: write target.float()")
+    if full or input._array.dtype.kind == "b":
+        check_no_bools("poisson_nll_loss", target=target)
+    if not log_input:
+        check_no_bools("poisson_nll_loss", input=input)
     dtype = dtypes.result_type(input._array, target._array, 1.0).numpy
     x, t = widened(*paired("poisson_nll_loss", input, target))
     loss = exp(x) - t * x if log_input else x - t * log(x + float(eps))

@@ -10,7 +10,7 @@ from ...op import TensorBase
 from ..broadcast import sum_row
 from ..elementwise import clamp_min_row, minimum, sqrt, where_row
 from ..pairwise import pairwise_distance
-from .checks import check_reduction, check_tensors, legacy
+from .checks import check_no_bools, check_reduction, check_tensors, legacy, warn
 from .reduce import reduced, widened
 from .regression import broadcast
 
@@ -79,13 +79,18 @@ def cosine_embedding_loss(
         )
     dtype = dtypes.result_type(a, b, 1.0).numpy
     x, y, t64 = widened(input1, input2, target)
-    x, y = broadcast(name, x, y)
+    wide = broadcast(name, x, y)
+    if a.shape[-1] != b.shape[-1]:
+        warn(
+            f"{name}(): vectors of sizes {a.shape[-1]} and {b.shape[-1]} broadcast in their products, not in their lengths, as "
+            f"in PyTorch: what results is no cosine. Write input2.expand_as(input1)."
+        )
 
     def along(v: Any) -> Any:
         return sum_row(v, dim=(t.ndim,), keepdim=False)
 
     lengths = sqrt((along(x * x) + 1e-12) * (along(y * y) + 1e-12))
-    cosine, t64 = broadcast(name, along(x * y) / lengths, t64)
+    cosine, t64 = broadcast(name, along(wide[0] * wide[1]) / lengths, t64)
     like = where_row(t64 == 1, 1.0 - cosine, 0.0)
     unlike = where_row(t64 == -1, clamp_min_row(cosine - float(margin), 0.0), 0.0)
     return reduced(like + unlike, reduction, dtype, "AddBackward0")  # type: ignore[no-any-return]
@@ -106,8 +111,7 @@ def _triplet(
             f"{name}(): The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
             f"got: anchor {a}D, positive {p}D, and negative {n}D inputs. Write .unsqueeze(0) for one vector against many."
         )
-    if any(v._array.dtype.kind == "b" for v in three):
-        raise RuntimeError(f"{name}(): bools have no distance: write .float()")
+    check_no_bools(name, anchor=anchor, positive=positive, negative=negative)
     return dtypes.result_type(*(v._array for v in three), 1.0).numpy, three
 
 

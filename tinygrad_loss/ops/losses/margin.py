@@ -11,6 +11,7 @@ from .checks import (
     advice,
     check_constant,
     check_floating,
+    check_no_bools,
     check_reduction,
     check_tensors,
     legacy,
@@ -184,6 +185,7 @@ def margin_ranking_loss(
         )
     if target._array.dtype.kind == "b":
         raise RuntimeError(f"{name}(): the target holds -1 and 1, not bools: write target.float() * 2 - 1")
+    check_no_bools(name, input1=input1, input2=input2)
     dtype = dtypes.result_type(input1._array, input2._array, target._array, 1.0).numpy
     a, b, t = widened(*broadcast(name, input1, input2, target))
     loss = clamp_min_row(float(margin) - t * (a - b), 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 from ... import dtypes
 from ..broadcast import expand_row, sum_row
 from ..shape import to
-from .checks import advice, check_reduction, check_tensors, legacy, warn
+from .checks import advice, check_no_bools, check_reduction, check_tensors, legacy, warn
 from .distance_rows import huber_row, mse_row, smooth_l1_row
 from .reduce import reduced, single, widened
 
@@ -207,17 +207,10 @@ def l1_loss(
     (tensor(3., grad_fn=<SumBackward0>), tensor([ 0., -1.,  1.]))
     """
     reduction = _checked("l1_loss", input, target, weight, reduction, size_average, reduce)
-    _no_bools("l1_loss", input, target)
+    check_no_bools("l1_loss", input=input, target=target)
     if weight is not None:
         return _weighted("l1_loss", smooth_l1_row, input, target, weight, reduction, True, beta=0.0)
     return _apply("l1_loss", smooth_l1_row, input, target, reduction, beta=0.0)
-
-
-def _no_bools(name: str, input: Tensor, target: Tensor) -> None:
-    if input._array.dtype.kind == "b" or target._array.dtype.kind == "b":
-        raise RuntimeError(
-            f"{name}(): Subtraction, the `-` operator, with a bool tensor is not supported: write .float()"
-        )
 
 
 def smooth_l1_loss(
@@ -267,6 +260,8 @@ def smooth_l1_loss(
     reduction = _checked("smooth_l1_loss", input, target, None, reduction, size_average, reduce)
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta: got {beta}; 0 gives l1_loss")
+    if beta == 0:
+        check_no_bools("smooth_l1_loss", input=input, target=target)
     return _apply("smooth_l1_loss", smooth_l1_row, input, target, reduction, beta=float(beta))
 
 
