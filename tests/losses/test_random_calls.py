@@ -353,7 +353,14 @@ def undefined(call):
         return call.tensors["input"].dtype.kind == "i" and (np.abs(call.tensors["input"].astype(float)) > 2**53).any()
     # so it multiplies and subtracts unsigned integers: 0 - 254 is 2
     vectors = [v for k, v in call.tensors.items() if k != "target"]
-    return call.name in ("triplet_margin_loss", "cosine_embedding_loss") and np.result_type(*vectors) == np.uint8
+    if call.name in ("triplet_margin_loss", "cosine_embedding_loss") and np.result_type(*vectors) == np.uint8:
+        return True
+    # and takes the 255 of uint8 for the -1 that it cannot hold
+    return (
+        call.name == "cosine_embedding_loss"
+        and call.tensors["target"].dtype == np.uint8
+        and 255 in call.tensors["target"]
+    )
 
 
 def judge(call):
