@@ -318,6 +318,42 @@ def test_cross_entropy_with_everything(dtype, weighted, smoothing, soft):
 
 
 @each_dtype
+def test_one_hot_probabilities_are_class_numbers(dtype):
+    """Nothing beside the target counts: each slope has to hold by itself."""
+    with mp.workdps(DIGITS):
+        for x, k, kind in rows(dtype, 22 if JIT_DISABLED else 88):
+            _, p, losses, missing = exact(x)
+            target = tg.from_numpy(np.eye(x.size, dtype=dtype)[[k]])
+
+            def loss(v, target=target):
+                return F.cross_entropy(v, target)
+
+            check(loss(tg.from_numpy(x[None])).numpy(), [losses[k]], dtype, 2, what=(kind,))
+            slopes = [-missing[k] if j == k else p[j] for j in range(x.size)]
+            check(gradient_of(loss, x[None]), slopes, dtype, 2 if dtype is np.float32 else 3, what=(kind,))
+
+
+@each_dtype
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("classes", [3, 100])
+def test_gradients_that_all_but_vanish(dtype, soft, classes):
+    """Where the softmax agrees with the target but for the last digits of a float32, they are what remains."""
+    x = (np.random.default_rng(10).normal(size=classes) * (1 if soft else 1e-6)).astype(dtype)
+    _, p, _, missing = exact(x)
+    if soft:
+        e = np.exp(x - x.max(), dtype=np.float64)
+        q = (e / e.sum()).astype(dtype)
+        target, smoothing, share = tg.from_numpy(q[None]), 0.0, numbers(q)
+    else:
+        target, smoothing, share = tg.tensor([1]), 1.0, [mp.mpf(1) / classes] * classes
+    got = gradient_of(lambda v: F.cross_entropy(v, target, label_smoothing=smoothing), x[None])
+    with mp.workdps(DIGITS):
+        whole = mp.fsum(share)
+        terms = [((whole - a) * b, a * c) for a, b, c in zip(share, p, missing, strict=True)]
+        check(got, [a - b for a, b in terms], dtype, 2 if dtype is np.float32 else 4, [max(t) for t in terms])
+
+
+@each_dtype
 @pytest.mark.parametrize("classes", [1, 2, 1000, pytest.param(100_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("advantage", [0.0, 40.0])
 def test_from_one_class_to_a_hundred_thousand(classes, advantage, dtype):

@@ -97,6 +97,24 @@ def test_bools_are_no_numbers():
     assert F.poisson_nll_loss(b, x).item() == pytest.approx((math.e + 1) / 2)
 
 
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+@pytest.mark.parametrize("dtype", [tg.int64, tg.float32])
+def test_batch_sizes_are_compared_first(loss, dtype):
+    for x, t in (((4, 3), (1, 3)), ((4, 3), ()), ((4, 3), (3,)), ((4, 3, 2), (2, 4)), ((4, 3, 2), ())):
+        with pytest.raises(ValueError, match=rf"The batch sizes 4 and {t[0] if t else 0} differ\."):
+            loss(tg.zeros(x), tg.zeros(t, dtype=dtype))
+    with pytest.raises(RuntimeError, match=r"takes class numbers of shape \[4, 2\], got \[4, 2, 2\]|Long or Byte"):
+        loss(tg.zeros(4, 3, 2), tg.zeros(4, 2, 2, dtype=dtype))
+    with pytest.raises(ValueError if dtype == tg.int64 else RuntimeError, match=r"got (\[2\]|torch\.float32)"):
+        loss(tg.zeros(3), tg.zeros(2, dtype=dtype))
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_a_bool_is_no_class_number(loss):
+    with pytest.raises(TypeError, match="argument 'ignore_index' must be int, not bool"):
+        loss(tg.zeros(2, 3), tg.tensor([0, 1]), ignore_index=True)
+
+
 def test_vectors_of_one_number_are_no_cosine():
     x, y = tg.tensor([[3.0, 4.0]], requires_grad=True), tg.tensor([[2.0]])
     with pytest.warns(UserWarning, match=r"sizes 2 and 1 broadcast.*Write input2\.expand_as\(input1\)"):

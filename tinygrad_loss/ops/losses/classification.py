@@ -35,7 +35,7 @@ def _check(name: str, input: Tensor, target: Tensor, ignore_index: Any, reductio
     """Raise for what no kind of target allows; return ignore_index."""
     check_reduction(reduction)
     check_tensors(name, input=input, target=target)
-    if not hasattr(ignore_index, "__index__"):
+    if not hasattr(ignore_index, "__index__") or isinstance(ignore_index, bool):
         raise TypeError(
             f"{name}(): argument 'ignore_index' must be int, not {type(ignore_index).__name__}: it is the class number "
             f"whose targets do not count"
@@ -57,7 +57,8 @@ def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
 def _check_class_numbers(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Raise for what class numbers do not allow; what the numbers are is seen by the kernel. Return them in their shape."""
     x, t = input._array, target._array
-    if t.dtype != I64 and t.dtype != np.uint8:
+    batches = x.ndim < 2 or x.shape[:1] == t.shape[:1]
+    if batches and t.dtype != I64 and t.dtype != np.uint8:
         soft = name == "cross_entropy" and t.dtype.kind == "f"
         raise RuntimeError(
             f"{name}(): expected target dtype to be Long or Byte, but got {dtypes.of(t)}. Write target.long() for "
@@ -85,17 +86,16 @@ def _raise_sizes(name: str, x: Shape, t: Shape, expected: Shape) -> None:
         f"an input of shape {list(x)} has {x[len(x) > 1]} classes along dimension {int(len(x) > 1)} and takes class "
         f"numbers of shape {list(expected)}, got {list(t)}."
     )
+    soft = " Probabilities must have the shape of the input." if name == "cross_entropy" else ""
+    if len(x) > 1 and t[:1] != x[:1]:
+        raise ValueError(f"{name}(): {rule} The batch sizes {x[0]} and {t[0] if t else 0} differ.{soft}")
     if len(x) <= 2 and len(t) > 1:
         how = " Write target.squeeze(1)." if t == (x[0], 1) else ""
-        soft = " Probabilities must have the shape of the input." if name == "cross_entropy" else ""
         raise RuntimeError(f"{name}(): 0D or 1D target tensor expected, multi-target not supported: {rule}{how}{soft}")
     if len(x) > 2 and t == x[:-1]:
         how = "input.transpose(1, 2)" if len(x) == 3 else "input.movedim(-1, 1)"
         raise RuntimeError(f"{name}(): {rule} If the classes are in the last dimension, write {how}.")
-    if len(x) > 2 and t[:1] == x[:1]:
-        raise RuntimeError(f"{name}(): {rule}")
-    batches = f" The batch sizes {x[0]} and {t[0] if t else 0} differ." if len(x) > 1 else ""
-    raise ValueError(f"{name}(): {rule}{batches}")
+    raise (RuntimeError if len(x) > 2 else ValueError)(f"{name}(): {rule}")
 
 
 def _wide(*tensors: Tensor | None) -> tuple[Any, ...]:
