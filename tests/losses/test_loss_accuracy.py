@@ -347,19 +347,21 @@ def test_gradients_that_all_but_vanish(dtype, soft, classes):
     else:
         target, smoothing, share = tg.tensor([1]), 1.0, [mp.mpf(1) / classes] * classes
     got = gradient_of(lambda v: F.cross_entropy(v, target, label_smoothing=smoothing), x[None])
+    bound = 2 if dtype is np.float32 else 12 if JIT_DISABLED else 4
     with mp.workdps(DIGITS):
         whole = mp.fsum(share)
         terms = [((whole - a) * b, a * c) for a, b, c in zip(share, p, missing, strict=True)]
-        check(got, [a - b for a, b in terms], dtype, 2 if dtype is np.float32 else 4, [max(t) for t in terms])
+        check(got, [a - b for a, b in terms], dtype, bound, [max(t) for t in terms])
 
 
 @each_dtype
 @pytest.mark.parametrize("classes", [1, 2, 1000, pytest.param(100_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("advantage", [0.0, 40.0])
 def test_from_one_class_to_a_hundred_thousand(classes, advantage, dtype):
-    classes = min(classes, 50) if JIT_DISABLED else classes
+    classes = min(classes, 70) if JIT_DISABLED else classes
     x = (np.random.default_rng(7).normal(size=classes) * 5).astype(dtype)
-    right = classes // 2
+    right, slack = classes // 2, 6 if JIT_DISABLED else 1  # interpreted, a row is summed one by one, not in lanes
+    bound = slack * (2 if dtype is np.float32 else 4)
     x[right] += advantage
     with mp.workdps(DIGITS):
         total, p, losses, missing = exact(x)
@@ -367,10 +369,10 @@ def test_from_one_class_to_a_hundred_thousand(classes, advantage, dtype):
         def loss(v):
             return F.cross_entropy(v, tg.tensor([right]))
 
-        check(loss(tg.from_numpy(x[None])).numpy(), [losses[right]], dtype, 2)
+        check(loss(tg.from_numpy(x[None])).numpy(), [losses[right]], dtype, 2 * slack)
         slopes = [-missing[right] if j == right else p[j] for j in range(classes)]
-        check(gradient_of(loss, x[None]), slopes, dtype, 2 if dtype is np.float32 else 4)
-        check(tg.softmax(tg.from_numpy(x), 0).numpy(), p, dtype, 2 if dtype is np.float32 else 4)
+        check(gradient_of(loss, x[None]), slopes, dtype, bound)
+        check(tg.softmax(tg.from_numpy(x), 0).numpy(), p, dtype, bound)
         check(tg.logsumexp(tg.from_numpy(x), 0).numpy(), [total], dtype, 2)
 
 

@@ -147,6 +147,51 @@ def test_one_row_takes_its_class_as_a_number():
         F.multi_margin_loss(x.expand(2, 2), tg.tensor(1))
 
 
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_weights_of_zero(loss):
+    x = tg.zeros(2, 3, requires_grad=True)
+    with pytest.warns(UserWarning, match="the mean divides 0 by 0"):
+        value = loss(x, tg.tensor([0, 1]), tg.tensor([0.0, 0.0, 1.0]))
+    value.backward()
+    assert np.isnan(value.item())
+    assert x.grad[[0, 1], [0, 1]].isnan().all()  # as in PyTorch
+    out = loss(tg.tensor([[-INF, 0.0]]), tg.tensor([0]), tg.tensor([0.0, 1.0]), reduction="sum")
+    assert out.item() == 0.0  # where PyTorch gives NaN
+
+
+def test_no_classes():
+    with pytest.raises(IndexError, match="Target 0 is out of bounds"):
+        F.cross_entropy(tg.zeros(2, 0), tg.tensor([0, 0]))
+    assert np.isnan(F.cross_entropy(tg.zeros(2, 0), tg.zeros(2, 0)).item())
+    assert np.isnan(F.cross_entropy(tg.zeros(2, 0), tg.tensor([-100, -100])).item())
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_an_ignored_target_is_not_the_one_out_of_bounds(loss):
+    with pytest.raises(IndexError, match=r"target\[2\] is 7"):
+        loss(tg.zeros(4, 3), tg.tensor([-100, 1, 7, -1]))
+
+
+def test_nan_beside_infinity():
+    for row in ([INF, NAN], [NAN, INF], [INF, 1.0, NAN], [-INF, NAN], [-INF, -INF, NAN]):
+        assert np.isnan(tg.logsumexp(tg.tensor(row), 0).item())
+    assert tg.logsumexp(tg.tensor([INF, -INF]), 0).item() == INF
+
+
+def test_softplus_is_straight_beyond_its_threshold():
+    x = tg.tensor([4.9, 5.1], requires_grad=True)
+    (slope,) = tg.autograd.grad(F.softplus(x, threshold=5).sum(), x, create_graph=True)
+    (bend,) = tg.autograd.grad(slope.sum(), x)
+    assert slope[1].item() == 1.0
+    assert (bend[0].item(), bend[1].item()) == (pytest.approx(math.exp(-4.9), rel=0.05), 0.0)
+
+
+def test_even_odds_near_the_logit_zero():
+    x = tg.tensor([1e-10, -1e-20], requires_grad=True)
+    F.binary_cross_entropy_with_logits(x, tg.full((2,), 0.5), reduction="sum").backward()
+    np.testing.assert_allclose(x.grad.numpy(), [0.25e-10, -0.25e-20], rtol=1e-7)
+
+
 # --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
 
 HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
