@@ -24,6 +24,12 @@ def test_axes(rng, dims, keepdim):
             np.testing.assert_allclose(reductions.variance(x, dims, keepdim, correction), spread, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dims", [(0, 2), (1, 3), (0, 1, 3)])
+def test_axes_that_do_not_lie_side_by_side(rng, dims):
+    x = rng.normal(size=(2, 3, 4, 5))
+    np.testing.assert_allclose(reductions.sum_over(x, dims, False), x.sum(dims), rtol=1e-12)
+
+
 def test_a_sum_keeps_what_its_blocks_lose():
     x = np.ones((3, 640, 2))
     x[:, 0], x[:, 639] = 2.0**60, -(2.0**60)
@@ -40,6 +46,8 @@ def test_a_variance_loses_nothing_to_its_mean():
     x = np.array([[1e8 + 1, 1e8 + 2, 1e8 + 4], [0.1, 0.1, 0.1]])
     np.testing.assert_allclose(reductions.variance(x, (1,), False, 1.0)[0], 7 / 3, rtol=1e-14)
     assert reductions.variance(x, (1,), False, 1.0)[1] < 1e-33
+    far = np.array([1e16, 1e16 + 2, 1e16 + 6])  # no float64 is their mean
+    np.testing.assert_allclose(reductions.variance(far, (0,), False, 1.0), 28 / 3, rtol=1e-14)
     with np.errstate(all="ignore"):
         assert np.isnan(reductions.variance(x[:, :1], (1,), False, 2.0)).all()  # 0 / 0
         assert np.isposinf(reductions.variance(x, (1,), False, 4.0)[0])  # the divisor is at least 0

@@ -273,6 +273,10 @@ def test_soft_labels_that_do_not_sum_to_one():
         "cross_entropy(): the probabilities of a target should sum to 1, but those of target[1] sum to 1.5. Write target / "
         "target.sum(1, keepdim=True); for several labels at once there is binary_cross_entropy_with_logits."
     )
+    assert "those of target[0] sum to 0.5" in warning_of(lambda: F.cross_entropy(tg.zeros(1, 3), t[1:] / 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        F.cross_entropy(tg.zeros(1, 3), tg.zeros(1, 3))  # a row of zeros does not count, and is meant not to
     maps = tg.stack([t, t], dim=2)[:, :, :, None]
     assert "those of target[1, :, 0, 0] sum to 1.5" in warning_of(lambda: F.cross_entropy(tg.zeros(2, 3, 2, 1), maps))
 
