@@ -196,6 +196,33 @@ def test_even_odds_near_the_logit_zero():
     np.testing.assert_allclose(x.grad.numpy(), [0.25e-10, -0.25e-20], rtol=1e-7)
 
 
+def second_order(loss, x, t):
+    """The second derivatives of a loss by its input, and by both."""
+    x, t = tg.tensor(x, dtype=tg.float64, requires_grad=True), tg.tensor(t, dtype=tg.float64, requires_grad=True)
+    (slope,) = tg.autograd.grad(loss(x, t), x, create_graph=True)
+    return [g.tolist() for g in tg.autograd.grad(slope.sum(), (x, t))]
+
+
+def test_second_derivatives_at_the_edges():
+    assert second_order(
+        lambda x, t: F.smooth_l1_loss(x, t, reduction="sum", beta=0.5), [0.1, 2.0, -2.0], [0.0] * 3
+    ) == [
+        [2.0, 0.0, 0.0],
+        [-2.0, 0.0, 0.0],
+    ]
+    clamped = second_order(lambda x, t: F.binary_cross_entropy(x, t, reduction="sum"), [1e-13], [0.0])
+    np.testing.assert_allclose(clamped, [[0.01], [-1e12]], rtol=1e-12)  # x (1 - x) is at least 1e-12
+
+
+def test_gradients_by_targets_at_the_edges():
+    t = tg.tensor([0.25, 0.25], requires_grad=True)
+    F.binary_cross_entropy(tg.tensor([0.0, 1.0]), t, reduction="sum").backward()
+    assert t.grad.tolist() == [100.0, -100.0]
+    t = tg.tensor([-INF, 0.0], requires_grad=True)
+    F.kl_div(tg.tensor([-1.0, -1.0]), t, reduction="sum", log_target=True).backward()
+    assert t.grad.tolist() == [0.0, 2.0]
+
+
 # --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
 
 HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
