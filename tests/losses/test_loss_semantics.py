@@ -223,6 +223,32 @@ def test_gradients_by_targets_at_the_edges():
     assert t.grad.tolist() == [0.0, 2.0]
 
 
+def test_weights_and_gradients_of_several_blocks(rng):
+    x, t, w, g = (rng.random(1100) for _ in range(4))
+    ours = tg.from_numpy(x).requires_grad_()
+    value = F.binary_cross_entropy_with_logits(ours, tg.from_numpy(t), tg.from_numpy(w), reduction="none")
+    value.backward(tg.from_numpy(g))
+    np.testing.assert_allclose(value.detach().numpy(), w * (np.logaddexp(0, x) - t * x), rtol=1e-12)
+    np.testing.assert_allclose(ours.grad.numpy(), g * w * (1 / (1 + np.exp(-x)) - t), rtol=1e-9)
+
+
+def test_an_infinite_term_makes_an_infinite_sum():
+    assert F.mse_loss(tg.tensor([INF, *[0.0] * 1100]), tg.zeros(1101), reduction="sum").item() == INF
+
+
+def test_the_edge_of_a_probability_is_not_outside():
+    for x in ([0.0, NAN], [1.0, NAN]):
+        with pytest.raises(RuntimeError, match=r"but input\[1\] is nan"):
+            F.binary_cross_entropy(tg.tensor(x), tg.tensor([0.0, 1.0]))
+
+
+def test_nan_has_a_slope_on_a_parabola_alone():
+    for beta, check in ((1.0, np.isnan), (0.0, lambda v: v == 0)):
+        x = tg.tensor([NAN], requires_grad=True)
+        F.smooth_l1_loss(x, tg.zeros(1), beta=beta).backward()
+        assert check(x.grad.numpy()).all()  # as in PyTorch
+
+
 # --- no index from a user reaches a kernel unchecked --------------------------------------------------------------
 
 HOSTILE = [-1, -(2**63), 2**63 - 1, 3, 10**9]
