@@ -12,6 +12,7 @@ Shapes are those of two spatial dimensions; one dimension is a height of 1.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -257,7 +258,7 @@ def conv_weight_grad(
     _, at = conv_frame(channels, x.shape[2:], kernel, stride, padding, dilation)
     rows, columns = _tile(outputs // groups)
     taps, layout = at.taps.size, at[1:6]
-    g, x = np.ascontiguousarray(g).reshape(*g.shape[:2], -1), _planes(x)
+    g, x = np.ascontiguousarray(g).reshape(*g.shape[:2], math.prod(g.shape[2:])), _planes(x)
     grain = _grain(len(x), outputs * taps * g.shape[2])
     parts = np.zeros((max(-(-len(x) // grain), 1), outputs, taps), x.dtype)
 
@@ -316,7 +317,7 @@ def conv_transpose(
     for (top, left, rows, columns), taps, at in frames:
         part = out if len(frames) == 1 else np.empty((*out.shape[:2], rows, columns), x.dtype)
         if part.size:
-            chosen = weight if len(frames) == 1 else weight[..., taps]
+            chosen = weight if len(taps) == weight.shape[3] else weight[..., taps]
             _run(x, chosen.reshape(groups, outputs, -1), bias, at, part.reshape(*out.shape[:2], -1))
         if len(frames) > 1:
             target[:, :, top :: stride[0] if len(size) == 2 else 1, left :: stride[-1]] = part

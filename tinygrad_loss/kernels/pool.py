@@ -5,6 +5,7 @@ which would have to be stored. As in PyTorch the first of equal elements wins, a
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -129,7 +130,8 @@ def _positions(windows: Windows, width: int) -> Array:
         first, count, step = table
         elements = np.minimum(np.arange(count.max(initial=0))[:, None], count - 1)
         along = (first + elements * step) * distance
-        at = (at[:, None, :, None] + along[None, :, None, :]).reshape(len(at) * len(along), -1)
+        at = at[:, None, :, None] + along[None, :, None, :]
+        at = at.reshape(at.shape[0] * at.shape[1], at.shape[2] * at.shape[3])
     return at.astype(np.uint64)
 
 
@@ -142,12 +144,12 @@ def _divisors(divisors: tuple[tuple[float, ...], ...]) -> tuple[Array, Array]:
 def _planes(x: Array) -> Array:
     """(N, C, [H,] W) as (N * C, H, W), without holes."""
     plane = x.shape[2:] if x.ndim == 4 else (1, x.shape[2])
-    return np.ascontiguousarray(x).reshape(-1, *plane)
+    return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], *plane)
 
 
 def _flat(x: Array) -> Array:
     """(N, C, [H,] W) as (N * C, H * W), without holes."""
-    return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], -1)
+    return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
 
 
 def _out(x: Array, windows: Windows, dtype: Any) -> Array:
@@ -166,18 +168,22 @@ def _each_plane(kernel: Callable[..., None], arrays: tuple[Array, ...], tables: 
 
 def _maximum(kernel: Callable[..., None], arrays: tuple[Array, ...], x: Array, windows: Windows, out: Array) -> Array:
     at = _positions(windows, x.shape[-1])
-    _each_plane(kernel, tuple(_flat(a) for a in arrays), (at,), _flat(out))
+    if len(at):  # else all windows lie in the padding
+        _each_plane(kernel, tuple(_flat(a) for a in arrays), (at,), _flat(out))
     return out
 
 
 def maximum(x: Array, windows: Windows) -> Array:
     """The largest element of each window."""
-    return _maximum(_max, (x,), x, windows, _out(x, windows, x.dtype))
+    out = _out(x, windows, x.dtype)
+    if not all(map(all, windows)):
+        out.fill(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
+    return _maximum(_max, (x,), x, windows, out)
 
 
 def max_pick(v: Array, x: Array, windows: Windows) -> Array:
     """The element of v that lies where x has the largest of each window."""
-    return _maximum(_max_pick, (v, x), x, windows, _out(v, windows, v.dtype))
+    return _maximum(_max_pick, (v, x), x, windows, np.zeros((*x.shape[:2], *map(len, windows)), v.dtype))
 
 
 def max_grad(g: Array, x: Array, windows: Windows) -> Array:

@@ -149,7 +149,7 @@ def _check(input: Tensor, name: str, **channels: Any) -> None:
         raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}: write tensor(...)")
     shape = input._array.shape
     if input._array.dtype.kind != "f":
-        raise RuntimeError(f'"{name}" not implemented for {dtypes.of(input._array)}: write input.float()')
+        raise NotImplementedError(f'"{name}" not implemented for {dtypes.of(input._array)}: write input.float()')
     if len(shape) < 2:
         raise RuntimeError(f"{name} expects an input of shape (N, C, ...), got {list(shape)}")
     for what, value in channels.items():
@@ -243,8 +243,10 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     if math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(shape)}")
+    half = input._array.dtype == dtypes.float16.numpy  # computed in float32, as in batch_norm
+    x, weight, bias = (v.float() if half and v is not None else v for v in (input, weight, bias))
     # One batch of N * C channels; its statistics, averaged over the batch, move the running ones.
-    one = reshape(input, (1, shape[0] * shape[1], *shape[2:]))
+    one = reshape(x, (1, shape[0] * shape[1], *shape[2:]))
     y, mean, variance = batch_norm_row(one, None, None, eps=float(eps))
     count = math.prod(shape[2:])
     unbiased = variance._array * (count / max(count - 1, 1))
@@ -252,4 +254,5 @@ def instance_norm(
         if running is not None:
             store_running(running, batch.reshape(shape[:2]).mean(axis=0), momentum)
     y = _scaled(reshape(y, shape), weight)
-    return y if bias is None else y + _wide(bias, y)  # type: ignore[no-any-return]
+    y = y if bias is None else y + _wide(bias, y)
+    return y.half() if half else y  # type: ignore[no-any-return]

@@ -52,7 +52,9 @@ def _checked(input: Tensor, weight: Tensor, bias: Tensor | None, dims: int, grou
                 f"input.to({what}.dtype)."
             )
     if x.dtype.kind not in "fiu":
-        raise RuntimeError(f"convolution is not implemented for {dtypes.of(x)}: write input.float() and weight.float()")
+        raise NotImplementedError(
+            f"convolution is not implemented for {dtypes.of(x)}: write input.float() and weight.float()"
+        )
     if w.ndim != dims + 2:
         raise RuntimeError(
             f"Expected {dims + 2}-dimensional weight for {dims + 2}-dimensional input {list(x.shape)}, but got weight "
@@ -85,7 +87,7 @@ def _pads(padding: Any, kernel: Ints, stride: Ints, dilation: Ints) -> Pairs:
     if padding == "valid":
         return ((0, 0),) * len(kernel)
     if padding != "same":
-        raise ValueError(f"Invalid padding string {padding!r}, should be one of 'valid', 'same'")
+        raise RuntimeError(f"Invalid padding string {padding!r}, should be one of 'valid', 'same'")
     if any(s != 1 for s in stride):
         raise RuntimeError(f"padding='same' is not supported for strided convolutions: got stride={stride}")
     totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]

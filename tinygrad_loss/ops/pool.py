@@ -75,12 +75,9 @@ def _fitted(
     kernel = per_dimension(kernel_size, dims, "kernel_size", 1)
     steps = kernel if stride is None or stride in ([], ()) else per_dimension(stride, dims, "stride", 1)
     pads, spread = per_dimension(padding, dims, "padding", 0), per_dimension(dilation, dims, "dilation", 1)
-    for p, k, d in zip(pads, kernel, spread, strict=True):
-        if p > (d * (k - 1) + 1) // 2:
-            raise RuntimeError(
-                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
-                f"dilation={d}"
-            )
+    for p, k in zip(pads, kernel, strict=True):
+        if p > k // 2:
+            raise RuntimeError(f"pad should be at most half of kernel size, but got pad={p} and kernel_size={k}")
     outer = [
         _outputs(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, steps, pads, spread, strict=True)
     ]
@@ -99,17 +96,22 @@ def _unbatched(y: Any, has_batch: bool) -> Any:
 
 def _maximum(x: Tensor, has_batch: bool, windows: Windows, return_indices: bool) -> Any:
     if x._array.dtype.kind not in "fiu":
-        raise RuntimeError(f"max_pool is not implemented for {dtypes.of(x._array)}: write input.float()")
+        raise NotImplementedError(f"max_pool is not implemented for {dtypes.of(x._array)}: write input.float()")
     y = _unbatched(in_single(max_pool_row, x, windows=windows), has_batch)
     if not return_indices:
         return y
+    if not all(map(all, windows)):  # a range without positions is false
+        raise RuntimeError(
+            f"max_pool: a window sees nothing of the input of shape {list(x._array.shape)}, but the padding alone: its "
+            f"maximum has no index. Write a smaller dilation, or return_indices=False."
+        )
     wide = to(x, dtypes.F32) if x._array.dtype == dtypes.float16.numpy else x
     return y, _unbatched(max_pool_indices(wide, windows=windows), has_batch)
 
 
 def _average(x: Tensor, has_batch: bool, windows: Windows, divisors: tuple[tuple[float, ...], ...]) -> Tensor:
     if x._array.dtype.kind not in "fiu":  # of integers, the average is one, cut off after the point
-        raise RuntimeError(f"avg_pool is not implemented for {dtypes.of(x._array)}: write input.float()")
+        raise NotImplementedError(f"avg_pool is not implemented for {dtypes.of(x._array)}: write input.float()")
     return _unbatched(in_single(avg_pool_row, x, windows=windows, divisors=divisors), has_batch)  # type: ignore[no-any-return]
 
 

@@ -146,8 +146,12 @@ def interpolate(
             "align_corners option can only be set with the interpolating modes: linear | bilinear | trilinear"
         )
     if mode in _LINEAR and input._array.dtype.kind != "f":
-        raise RuntimeError(f"mode {mode!r} is not implemented for {dtypes.of(input._array)}: write input.float()")
+        raise NotImplementedError(
+            f"mode {mode!r} is not implemented for {dtypes.of(input._array)}: write input.float()"
+        )
     out, scales = _target(shape[2:], size, scale_factor, dims)
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor is not meaningful with an explicit size: leave one of them out")
     if recompute_scale_factor:
         scales = [None] * dims
     if mode == "area":
@@ -159,7 +163,14 @@ def _target(old: Ints, size: Any, scale_factor: Any, dims: int) -> tuple[Ints, l
     """The new size, and the factors to compute positions by (None: the ratio of the sizes)."""
     if (size is None) == (scale_factor is None):
         raise ValueError("either size or scale_factor should be defined, and only one of them: write size=(H, W)")
+    if 0 in old:
+        raise RuntimeError(f"Input and output sizes should be greater than 0, but got an input of size {list(old)}")
     if size is not None:
+        if isinstance(size, (tuple, list)) and len(size) != dims:
+            raise ValueError(
+                f"Input and output must have the same number of spatial dimensions, but got {list(old)} and {size}: "
+                f"write size of {dims} numbers"
+            )
         return per_dimension(size, dims, "size", 1), [None] * dims
     factors = list(scale_factor) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * dims
     if len(factors) != dims:

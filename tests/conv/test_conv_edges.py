@@ -1,0 +1,99 @@
+"""Convolution and its kin where there is little or nothing: inputs of one element, empty batches, windows of padding."""
+
+import numpy as np
+import pytest
+
+import tinygrad_loss as tg
+from tinygrad_loss.kernels import conv as kernels
+from tinygrad_loss.ops import conv_rows
+
+F = tg.nn.functional
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "groups"),
+    [
+        ((1,), (5,), (2,), 3, 3),
+        ((2, 1), (2, 3), (1, 3), 1, 3),
+        ((1, 1), (3, 3), (2, 2), 1, 1),
+        ((1,), (4,), (3,), 2, 1),
+    ],
+)
+def test_gradient_of_a_single_element_under_a_stride(size, kernel, stride, padding, groups):
+    rng = np.random.default_rng(0)
+    weight = rng.standard_normal((2 * groups, 2, *kernel))
+    params = {
+        "stride": stride,
+        "padding": ((padding, padding),) * len(size),
+        "dilation": (1,) * len(size),
+        "groups": groups,
+    }
+    x = rng.standard_normal((2, 2 * groups, *size))
+    y = kernels.conv(x, weight, None, **params)
+    g = rng.standard_normal(y.shape)
+    np.testing.assert_allclose(
+        kernels.conv_transpose(g, weight, None, size=size, **params),
+        conv_rows.conv_transpose_in_numpy(g, weight, None, size=size, **params),
+        rtol=1e-12,
+        atol=1e-12,
+    )
+
+
+EMPTY = [
+    lambda x: F.conv2d(x, tg.ones(4, 2, 3, 3, requires_grad=True), tg.ones(4, requires_grad=True)),
+    lambda x: F.conv1d(x[:, :, 0], tg.ones(2, 1, 3, requires_grad=True), tg.ones(2, requires_grad=True), groups=2),
+    lambda x: F.conv_transpose2d(x, tg.ones(2, 4, 3, 3, requires_grad=True), tg.ones(4, requires_grad=True), stride=2),
+    lambda x: F.max_pool2d(x, 2),
+    lambda x: F.max_pool1d(x[:, :, 0], 2, return_indices=True)[0],
+    lambda x: F.avg_pool2d(x, 2),
+    lambda x: F.adaptive_avg_pool2d(x, 3),
+    lambda x: F.adaptive_max_pool2d(x, (3, 1), return_indices=True)[0],
+    lambda x: F.batch_norm(x, tg.zeros(2), tg.ones(2)),
+    lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    lambda x: F.unfold(x, 3),
+]
+
+
+@pytest.mark.parametrize("i", range(len(EMPTY)))
+def test_an_empty_batch_passes(i):
+    whole, empty = (tg.zeros(n, 2, 5, 6, requires_grad=True) for n in (3, 0))
+    y = EMPTY[i](empty)
+    assert tuple(y.shape) == (0, *EMPTY[i](whole).shape[1:])
+    y.sum().backward()
+    assert tuple(empty.grad.shape) == (0, 2, 5, 6)
+
+
+def test_an_empty_batch_gives_weights_a_gradient_of_zero():
+    layer = tg.nn.Conv2d(2, 4, 3)
+    tg.nn.MaxPool2d(2)(layer(tg.zeros(0, 2, 8, 8))).sum().backward()
+    assert layer.weight.grad.tolist() == tg.zeros(4, 2, 3, 3).tolist()
+    assert layer.bias.grad.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("pool", [F.adaptive_avg_pool2d, F.adaptive_max_pool2d])
+def test_no_windows_at_all(pool):
+    x = tg.ones(2, 3, 4, 4, requires_grad=True)
+    y = pool(x, (0, 2))
+    assert tuple(y.shape) == (2, 3, 0, 2)
+    y.sum().backward()
+    assert not x.grad.any()
+
+
+def test_a_window_of_padding_alone_has_no_maximum():
+    x = tg.ones(1, 1, 2, requires_grad=True)
+    y = F.max_pool1d(x, 2, padding=1, dilation=3)
+    assert y.tolist() == [[[-np.inf]]]
+    y.sum().backward()
+    assert x.grad.tolist() == [[[0.0, 0.0]]]
+    assert F.max_pool1d(x.detach().int(), 2, padding=1, dilation=3).item() == -(2**31)
+    with pytest.raises(RuntimeError, match="padding alone: its maximum has no index"):
+        F.max_pool1d(x, 2, padding=1, dilation=3, return_indices=True)
+
+
+def test_instance_norm_of_half_precision():
+    x = tg.tensor([[[1.0, 3.0, 5.0]]]).half()
+    weight, mean, variance = tg.tensor([2.0]).half(), tg.zeros(1).half(), tg.ones(1).half()
+    y = F.instance_norm(x, mean, variance, weight)
+    assert y.dtype == tg.float16
+    np.testing.assert_allclose(y.numpy(), [[[-2.449, 0.0, 2.449]]], atol=2e-3)
+    np.testing.assert_allclose([mean.item(), variance.item()], [0.3, 1.3], rtol=1e-3)
