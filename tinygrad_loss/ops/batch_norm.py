@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import Array
+from ..dtypes import F32, Array
 from ..kernels import channels as kernels
 from ..op import TensorBase, op, sample
 from .conv import in_single
@@ -153,6 +153,13 @@ def _check(input: Tensor, name: str, **channels: Any) -> None:
     if len(shape) < 2:
         raise RuntimeError(f"{name} expects an input of shape (N, C, ...), got {list(shape)}")
     for what, value in channels.items():
+        # parameters of half precision lose what a training step adds to them: they may be float32 there
+        taken = (input._array.dtype, F32) if input._array.dtype == dtypes.float16.numpy else (input._array.dtype,)
+        if value is not None and value._array.dtype not in taken:
+            raise RuntimeError(
+                f"mixed dtype: {name} got an input of {dtypes.of(input._array)} and {what} of "
+                f"{dtypes.of(value._array)}: write input.to({what}.dtype), or convert the layer"
+            )
         if value is not None and value._array.shape != (shape[1],):
             raise RuntimeError(
                 f"{what} should contain {shape[1]} elements not {value._array.size}: the input of shape {list(shape)} "
@@ -191,6 +198,10 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         return in_single(fixed_norm_row, input, weight, bias, running_mean, running_var, eps=float(eps))
+    if (running_mean is None) != (running_var is None):
+        raise ValueError(
+            "running_mean and running_var must either both be None or neither be None: pass the other, too"
+        )
     if eps <= 0:
         raise ValueError(
             f"batch_norm eps must be positive during training, got {eps}: a constant channel has variance 0"

@@ -21,8 +21,11 @@ def per_dimension(value: Any, dims: int, what: str, least: int) -> Ints:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
     if len(values) == 1:
         values *= dims
-    if len(values) != dims or not all(hasattr(v, "__index__") and not isinstance(v, bool) for v in values):
-        raise RuntimeError(f"expected {what} to be an int or {dims} of them, one per dimension, got {value!r}")
+    expected = f"expected {what} to be an int or {dims} of them, one per dimension, got {value!r}"
+    if not all(hasattr(v, "__index__") and not isinstance(v, bool) for v in values):
+        raise TypeError(expected)
+    if len(values) != dims:
+        raise RuntimeError(expected)
     if min(values) < least:
         sign = "non-positive" if least else "negative"
         raise RuntimeError(f"{sign} {what} is not supported: got {what}={value!r}, write one of {least} or more")
@@ -60,7 +63,9 @@ def _checked(input: Tensor, weight: Tensor, bias: Tensor | None, dims: int, grou
             f"Expected {dims + 2}-dimensional weight for {dims + 2}-dimensional input {list(x.shape)}, but got weight "
             f"of size {list(w.shape)} instead"
         )
-    if groups < 1 or w.shape[0] % groups:
+    if not hasattr(groups, "__index__") or isinstance(groups, bool):
+        raise TypeError(f"expected groups to be an int, got {groups!r}")
+    if groups < 1 or w.shape[0] < groups or w.shape[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0 and divisible by it, but "
             f"got weight of size {list(w.shape)} instead"

@@ -136,8 +136,13 @@ def interpolate(
     shape = input._array.shape
     dims = len(shape) - 2
     known = ("nearest", "nearest-exact", "area", *_LINEAR)
-    if mode not in known or antialias:
-        raise NotImplementedError(f"interpolate knows the modes {', '.join(known)} without antialias, got {mode!r}")
+    if mode not in known:
+        raise NotImplementedError(f"interpolate knows the modes {', '.join(known)}, got {mode!r}")
+    if antialias:
+        raise NotImplementedError(
+            "interpolate has no antialias here: leave antialias=False, or scale down by vision.transforms.Resize, which "
+            "has it"
+        )
     if dims not in (1, 2, 3) or _LINEAR.get(mode, dims) != dims or (mode == "area" and dims == 3):
         takes = f"{_LINEAR[mode] + 2}D" if mode in _LINEAR else "3D or 4D" if mode == "area" else "3D, 4D or 5D"
         raise NotImplementedError(f"mode {mode!r} takes {takes} inputs, got {len(shape)}D of shape {list(shape)}")

@@ -71,7 +71,7 @@ class _Conv(Module):
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        inputs = self.weight[0].numel()  # of one output
+        inputs = math.prod(self.weight.shape[1:])  # of one output
         if self.bias is not None and inputs > 0:
             bound = 1 / math.sqrt(inputs)
             init.uniform_(self.bias, -bound, bound)
@@ -223,7 +223,9 @@ class _Transposed(_Conv):
 
     def _extra(self, input: Tensor, output_size: Any) -> tuple[int, ...]:
         """The output padding that gives this size."""
-        wanted = tuple(output_size)[-self.dims :]
+        wanted = tuple(output_size)
+        if len(wanted) == input.dim():
+            wanted = wanted[-self.dims :]
         least = [
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(
