@@ -31,6 +31,7 @@ ROOMS = [
     "tensor",
     "tape",
     "linalg",
+    "unpickler",
     "torch_archive",
     "serialization",
     "nn",

@@ -5,7 +5,6 @@ The pickle may name a handful of harmless constructors; any other name is refuse
 
 from __future__ import annotations
 
-import collections
 import io
 import pickle
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 
 from .dtypes import Array
 from .op import wrap
+from .unpickler import Refused, ordered, read
 
 _STORAGES: dict[str, str] = {
     "BoolStorage": "bool", "ByteStorage": "uint8", "CharStorage": "int8", "ShortStorage": "int16", "IntStorage": "int32",
@@ -35,16 +35,12 @@ def is_legacy(start: bytes) -> bool:
     return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5 and start[2:8] != b"\0" * 6
 
 
-class _Refused(Exception):
-    """What the file asks for is not done; the message says why."""
-
-
 def read_archive(file: BinaryIO, name: str) -> Any:
     """Return what a ``.pth`` holds, tensors as ours; RuntimeError for what is damaged or would run code."""
     try:
         with zipfile.ZipFile(file) as archive:
             return _Archive(archive).read()
-    except _Refused as error:
+    except Refused as error:
         raise RuntimeError(f"{name}: {error}") from None
     except (
         zipfile.BadZipFile,
@@ -71,7 +67,10 @@ class _Archive:
         self.archive = archive
         pickles = [entry for entry in archive.namelist() if entry.endswith("/data.pkl") or entry == "data.pkl"]
         if len(pickles) != 1:
-            raise _Refused("a zip, but no PyTorch file: it has no data.pkl")
+            raise Refused("a zip, but no PyTorch file: it has no data.pkl")
+        archive.fp.seek(0, io.SEEK_END)  # type: ignore[union-attr]
+        if sum(entry.file_size for entry in archive.infolist()) > archive.fp.tell():  # type: ignore[union-attr]
+            raise Refused("its entries announce more bytes than the file has")
         self.root = pickles[0][: -len("data.pkl")]
         self.storages: dict[str, Array] = {}
         order = self.root + "byteorder"
@@ -80,22 +79,34 @@ class _Archive:
     def entry(self, name: str, limit: int) -> bytes:
         info = self.archive.getinfo(name)
         if info.compress_type != zipfile.ZIP_STORED:
-            raise _Refused(f"its entry {name} is compressed, which PyTorch never does")
+            raise Refused(f"its entry {name} is compressed, which PyTorch never does")
         if info.file_size > limit:
-            raise _Refused(f"its entry {name} has {info.file_size} bytes, more than the {limit} that it may have")
+            raise Refused(f"its entry {name} has {info.file_size} bytes, more than the {limit} that it may have")
         return self.archive.read(info)
 
     def read(self) -> Any:
-        unpickler = _Unpickler(io.BytesIO(self.entry(self.root + "data.pkl", _LIMIT)))
-        unpickler.archive = self
-        return unpickler.load()
+        try:
+            return read(self.entry(self.root + "data.pkl", _LIMIT), _NAMES, self.referred)
+        except Refused as error:
+            if not str(error).startswith("it asks for"):
+                raise
+            raise Refused(f"{error}, {_WHY.get(str(error)[12:], _UNKNOWN)}") from None
+
+    def referred(self, pid: Any) -> Array:
+        """The storage that the pickle refers to."""
+        tag, kind, key, _, count = pid
+        if tag != "storage" or not isinstance(kind, _StorageType) or type(count) is not int or count < 0:
+            raise Refused(f"it refers to something that is no storage: {tag!r}")
+        if not isinstance(key, str) or not key.isdigit():
+            raise Refused(f"it names a storage {key!r}, where a number was expected")
+        return self.storage(key, kind.kind, count)
 
     def storage(self, key: str, kind: str, count: int) -> Array:
         if key not in self.storages:
             stored = np.dtype("uint16" if kind == "bfloat16" else kind)
             content = self.entry(f"{self.root}data/{key}", count * stored.itemsize)
             if len(content) != count * stored.itemsize:
-                raise _Refused(f"its storage {key} has {len(content)} bytes where {count} {kind} are announced")
+                raise Refused(f"its storage {key} has {len(content)} bytes where {count} {kind} are announced")
             array = np.frombuffer(bytearray(content), stored)
             if self.order != sys.byteorder:
                 array = array.byteswap()
@@ -120,13 +131,13 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, requires_grad: An
         or len(size) != len(stride)
         or not all(type(n) is int and n >= 0 for n in numbers)
     ):
-        raise _Refused(f"it describes an impossible tensor: offset {offset}, size {size}, stride {stride}")
+        raise Refused(f"it describes an impossible tensor: offset {offset}, size {size}, stride {stride}")
     count = 1
     for n in size:
         count *= n
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if count else offset
-    if count > storage.size or (count and last >= storage.size):
-        raise _Refused(
+    if count > max(storage.size, _LIMIT) or (count and last >= storage.size):  # expanded, it has more than it stores
+        raise Refused(
             f"it describes a tensor of size {tuple(size)} at offset {offset}, which does not fit its storage of {storage.size}"
         )
     step = storage.itemsize
@@ -141,31 +152,18 @@ def _parameter(data: Any, requires_grad: Any = True, *_: Any) -> Any:
     return data.requires_grad_(bool(requires_grad))
 
 
-class _Unpickler(pickle.Unpickler):
-    """Admits the names that state dicts need, and nothing else."""
-
-    archive: _Archive
-
-    def find_class(self, module: str, name: str) -> Any:
-        known = {
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-            ("torch._utils", "_rebuild_parameter"): _parameter,
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch", "Size"): tuple,
-        }
-        if (module, name) in known:
-            return known[module, name]
-        if module == "torch" and name in _STORAGES:
-            return _StorageType(_STORAGES[name])
-        raise _Refused(
-            f"it asks for {module}.{name}, which is no part of a tensor and could run code. Save model.state_dict() instead "
-            f"of the model, with PyTorch: torch.save(model.state_dict(), path)."
-        )
-
-    def persistent_load(self, pid: Any) -> Any:
-        tag, kind, key, _, count = pid
-        if tag != "storage" or not isinstance(kind, _StorageType) or type(count) is not int or count < 0:
-            raise _Refused(f"it refers to something that is no storage: {tag!r}")
-        if not isinstance(key, str) or not key.isdigit():
-            raise _Refused(f"it names a storage {key!r}, where a number was expected")
-        return self.archive.storage(key, kind.kind, count)
+_NAMES: dict[tuple[str, str], Any] = {
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("collections", "OrderedDict"): ordered,
+    ("torch", "Size"): tuple,
+    **{("torch", name): _StorageType(kind) for name, kind in _STORAGES.items()},
+}
+_UNKNOWN = (
+    "which is no part of a tensor and could run code. Save model.state_dict() instead of the model, with PyTorch: "
+    "torch.save(model.state_dict(), path)."
+)
+_WHY = {
+    "torch._utils._rebuild_tensor_v3": "for a tensor of a dtype that there is not here, as uint16 or float8. Convert it with "
+    "PyTorch: tensor.float()."
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -13,43 +14,58 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import Array
+from ..unpickler import Pending, Refused, read
 
 AGAIN = "delete it and get it again with download=True"
 
 
-class _Plain(pickle.Unpickler):
-    """Admits what makes a NumPy array, and nothing else."""
+def _pending_dtype(name: Any, *_: Any) -> Pending:
+    """``numpy.dtype(name)``, whose byte order is a state that follows."""
 
-    _ALLOWED = frozenset({
-        ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-        ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
-    })  # fmt: skip
+    def build(state: Any) -> np.dtype[Any]:
+        if not isinstance(name, str) or not re.fullmatch(r"[biuf]\d", name):
+            raise Refused(f"it asks for an array of {name!r}")
+        dtype: np.dtype[Any] = np.dtype(name).newbyteorder(state[1])
+        return dtype
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no array and could run code; refused")
-        if name == "_reconstruct":
-            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        if name == "encode":
-            return _latin1
-        return {"ndarray": np.ndarray, "dtype": np.dtype}[name]
+    return Pending(build)
+
+
+def _pending_array(*_: Any) -> Pending:
+    """The empty array of which the state that follows makes one with elements."""
+
+    def build(state: Any) -> Array:
+        _, shape, dtype, fortran, content = state
+        if not isinstance(dtype, np.dtype) or not isinstance(content, bytes):
+            raise Refused("it asks for an array of objects")
+        return np.frombuffer(bytearray(content), dtype).reshape(shape, order="F" if fortran else "C")
+
+    return Pending(build)
 
 
 def _latin1(text: Any, encoding: Any) -> bytes:
     """How protocol 2 spells bytes; no other codec is of use."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError("it encodes something else than bytes; refused")
+        raise Refused("it asks for another codec than that of bytes")
     return text.encode("latin1")
+
+
+_NAMES = {
+    ("numpy.core.multiarray", "_reconstruct"): _pending_array,
+    ("numpy._core.multiarray", "_reconstruct"): _pending_array,
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _pending_dtype,
+    ("_codecs", "encode"): _latin1,
+}
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
     """A dict of arrays, lists, strings and numbers, as torchvision's CIFAR folders hold them."""
     try:
-        with path.open("rb") as file:
-            content = _Plain(file, encoding="latin1").load()
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- a hostile pickle may raise anything at all
+        content = read(path.read_bytes(), _NAMES)
+    except Refused as error:
+        raise RuntimeError(f"{path}: {error}, which is no array and could run code; refused: {AGAIN}") from None
+    except (pickle.UnpicklingError, ValueError, TypeError, IndexError) as error:
         raise RuntimeError(f"{path} cannot be read ({type(error).__name__}: {error}): {AGAIN}") from None
     if not isinstance(content, dict):
         raise RuntimeError(f"{path} holds a {type(content).__name__}, expected a dict: {AGAIN}")
@@ -62,9 +78,11 @@ def cifar_pickle(path: Path, labels: str, classes: int) -> tuple[Array, Array]:
     data, targets = content.get("data"), content.get(labels)
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
         raise RuntimeError(f"{path}: expected 'data' of N x 3072 bytes, got {_kind(data)}: {AGAIN}")
-    if not isinstance(targets, list) or len(targets) != len(data):
-        raise RuntimeError(f"{path}: expected {len(data)} {labels!r}, got {_kind(targets)}: {AGAIN}")
-    return _upright(data), _checked(np.array(targets, np.int64), classes, path)
+    if not isinstance(targets, list) or len(targets) != len(data) or not all(type(t) is int for t in targets):
+        raise RuntimeError(
+            f"{path}: expected {len(data)} {labels!r}, whole numbers in a list, got {_kind(targets)}: {AGAIN}"
+        )
+    return _upright(data), _checked(np.array(targets, object), classes, path)
 
 
 def cifar_binary(path: Path, label_bytes: int, classes: int, images: int | None) -> tuple[Array, Array]:
@@ -77,7 +95,7 @@ def cifar_binary(path: Path, label_bytes: int, classes: int, images: int | None)
         )
         raise RuntimeError(f"{path} has {raw.size} bytes, expected {expected}: it is truncated or damaged; {AGAIN}")
     records = raw.reshape(-1, size)
-    return _upright(records[:, label_bytes:]), _checked(records[:, label_bytes - 1].astype(np.int64), classes, path)
+    return _upright(records[:, label_bytes:]), _checked(records[:, label_bytes - 1], classes, path)
 
 
 def _upright(flat: Array) -> Array:
@@ -91,7 +109,7 @@ def _checked(labels: Array, classes: int, path: Path) -> Array:
         raise RuntimeError(
             f"{path}: label {labels[bad[0]]} of image {bad[0]} is not in 0 to {classes - 1}: it is damaged; {AGAIN}"
         )
-    return labels
+    return labels.astype(np.int64)
 
 
 def _kind(x: Any) -> str:
