@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 _STRUCTURE = "tinygrad_loss"  # the key in the file's metadata under which the nesting is described
+_DEEPEST = 100
+_KINDS = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4",
+    "F64": "<f8", "C64": "<c8",
+}  # fmt: skip
 
 
 def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
@@ -37,12 +42,17 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     Parameters
     ----------
     obj : Tensor, dict, list, tuple, str, number, bool or None, nested
+        Tensors that share memory are saved one by one and loaded without sharing it.
     f : path, or binary file object
 
     Raises
     ------
     TypeError
         For anything else, with the place where it stands.
+    ValueError
+        If the nesting has no end, or is deeper than 100.
+    OSError
+        If the file cannot be written.
 
     Examples
     --------
@@ -57,9 +67,18 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     structure = _described(obj, (), arrays)
     metadata = {_STRUCTURE: json.dumps(structure)}  # one key alone: the library writes several in random order
     if not isinstance(f, (str, os.PathLike)):
+        if not hasattr(f, "write") or isinstance(f, io.TextIOBase):
+            raise TypeError(f"expected a path or a binary file (open(path, 'wb')), got {type(f).__name__}")
         f.write(safetensors.numpy.save(arrays, metadata))
         return
-    path = Path(f)
+    path = Path(f).resolve()  # a link goes on to point at the file that it points at
+    if path.is_dir():
+        raise IsADirectoryError(f"{os.fspath(f)!r} is a folder: write the name of a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {os.fspath(f)!r}: there is no folder {str(path.parent)!r}; make it first")
+    if path.exists() and not path.is_file():  # a device or pipe is written to, not replaced
+        path.write_bytes(safetensors.numpy.save(arrays, metadata))
+        return
     # A neighbour, so that the final rename stays within one file system and is atomic.
     handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
@@ -70,6 +89,9 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
             os.fsync(written.fileno())
         neighbour.chmod(_mode_of(path))
         neighbour.replace(path)
+    except safetensors.SafetensorError as error:
+        neighbour.unlink(missing_ok=True)
+        raise OSError(f"cannot save {os.fspath(f)!r}: {error}") from None
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
@@ -86,17 +108,23 @@ def _mode_of(path: Path) -> int:
 
 def _described(obj: Any, place: tuple[Any, ...], arrays: dict[str, Any]) -> Any:
     """The nesting as JSON: {"d": dict, "o": OrderedDict, "l": list, "t": tuple, "T": tensor, "f": inf or NaN}."""
+    if len(place) > _DEEPEST:
+        raise ValueError(
+            f"cannot save what is nested more than {_DEEPEST} deep; perhaps obj[{place[0]!r}] holds itself"
+        )
     if isinstance(obj, TensorBase):
         dtypes.of(obj._array)
-        if obj._array.dtype.kind == "c" and obj._array.dtype.itemsize > 8:
-            raise TypeError(
-                f"safetensors has no complex128, which {_spelled(place)} is; save its real and imaginary part"
-            )
-        name = ".".join(map(str, place)) or "tensor"
+        name = ".".join(map(str, place)).encode("utf-8", "replace").decode() or "tensor"
         while name in arrays or name == "__metadata__":
             name += "_"
-        arrays[name] = np.ascontiguousarray(obj._array).reshape(obj._array.shape)
-        return {"T": name, "requires_grad": True} if obj._requires_grad and obj._node is None else {"T": name}
+        array = np.ascontiguousarray(obj._array).reshape(obj._array.shape)
+        about: dict[str, Any] = {"T": name}
+        if array.dtype == np.complex128:  # which safetensors has not: saved as pairs of float64
+            array, about["complex"] = array[..., None].view(np.float64), True
+        if obj._requires_grad and obj._node is None:
+            about["requires_grad"] = True
+        arrays[name] = array
+        return about
     if obj is None or isinstance(obj, (bool, str)) or type(obj) is int:
         return obj
     if type(obj) is float:
@@ -128,7 +156,7 @@ def load(
     f: str | os.PathLike[str] | BinaryIO,
     map_location: Any = None,
     *,
-    weights_only: bool = True,
+    weights_only: bool | None = True,
     mmap: bool | None = None,
 ) -> Any:
     """Load what ``save`` wrote, any safetensors file, or the tensors of a PyTorch ``.pth``.
@@ -161,9 +189,10 @@ def load(
     >>> tg.load(buffer)
     [tensor([1, 2]), 'two']
     """
-    if not weights_only:
+    if weights_only is not None and not weights_only:
         raise ValueError("weights_only=False would run code from the file, which load never does; leave it out")
-    if map_location is not None and not callable(map_location) and "cpu" not in str(map_location):
+    places = map_location.values() if isinstance(map_location, dict) else (map_location,)
+    if any(str(p).partition(":")[0] != "cpu" for p in places if p is not None and not callable(p)):
         raise RuntimeError(f"map_location={map_location!r}: there is only the CPU here; write map_location='cpu'")
     if isinstance(f, (str, os.PathLike)):
         name = os.fspath(f)
@@ -176,21 +205,42 @@ def load(
         try:
             with safetensors.safe_open(name, framework="np") as opened:
                 metadata = opened.metadata() or {}
-                arrays = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 -- it is no dict
+                kinds = {key: opened.get_slice(key).get_dtype() for key in opened.keys()}  # noqa: SIM118 -- it is no dict
+                if set(kinds.values()) <= _KINDS.keys() - {"BF16"}:
+                    arrays = {key: opened.get_tensor(key) for key in kinds}
+                else:  # NumPy has no bfloat16
+                    arrays = _arrays(Path(name).read_bytes())
         except (safetensors.SafetensorError, TypeError, ValueError, AttributeError) as error:
             raise _unreadable(name, str(error)) from None
         return _rebuilt_file(arrays, metadata, name)
     name = getattr(f, "name", "the file object")
+    if not hasattr(f, "read"):
+        raise TypeError(f"expected a path or a binary file (open(path, 'rb')), got {type(f).__name__}")
     content = f.read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name} is a text file: open it with open(path, 'rb')")
     if is_archive(content[:16]):
         return read_archive(io.BytesIO(content), name)
     _refuse_foreign(content[:16], name)
     try:
-        arrays = safetensors.numpy.load(content)
+        arrays = _arrays(content)
         metadata = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
     except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise _unreadable(name, str(error)) from None
     return _rebuilt_file(arrays, metadata, name)
+
+
+def _arrays(content: bytes) -> dict[str, Any]:
+    """The arrays in the bytes of a safetensors file."""
+    arrays = {}
+    for name, found in safetensors.deserialize(content):  # type: ignore[no-untyped-call]
+        if found["dtype"] not in _KINDS:
+            raise ValueError(f"its tensor {name!r} is of {found['dtype']}, a dtype that there is not here")
+        array = np.frombuffer(found["data"], _KINDS[found["dtype"]])
+        if found["dtype"] == "BF16":  # the upper half of a float32
+            array = (array.astype(np.uint32) << 16).view(np.float32)
+        arrays[name] = array.reshape(found["shape"])
+    return arrays
 
 
 def _unreadable(name: str, why: str) -> RuntimeError:
@@ -229,6 +279,8 @@ def _rebuilt(node: Any, tensors: dict[str, Tensor]) -> Any:
     (kind, content), *_ = node.items()
     if kind == "T":
         tensor = tensors[content]
+        if node.get("complex"):
+            tensor = wrap(tensor._array.view(np.complex128)[..., 0])
         if node.get("requires_grad"):
             tensor.requires_grad_()
         return tensor
