@@ -210,7 +210,7 @@ def load(
                     arrays = {key: opened.get_tensor(key) for key in kinds}
                 else:  # NumPy has no bfloat16
                     arrays = _arrays(Path(name).read_bytes())
-        except (safetensors.SafetensorError, TypeError, ValueError, AttributeError) as error:
+        except (safetensors.SafetensorError, TypeError, ValueError, AttributeError, MemoryError) as error:
             raise _unreadable(name, str(error)) from None
         return _rebuilt_file(arrays, metadata, name)
     name = getattr(f, "name", "the file object")

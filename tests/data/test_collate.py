@@ -177,6 +177,8 @@ def test_gradients_flow_through_a_batch():
         ([tg.ones(2), 3], TypeError, "sample 1 of the batch has <class 'int'>"),
         ([{1, 2}], TypeError, "found <class 'set'>"),
         ([], IndexError, "no samples"),
+        ([2**63, 1], ValueError, "int64 without overflow"),
+        ([1, -(2**70)], ValueError, "int64 without overflow"),
     ],
 )
 def test_what_cannot_be_a_batch(batch, error, message):

@@ -186,3 +186,29 @@ def test_slopes_outside_the_domain_are_nan() -> None:
         x = tg.tensor([0.5, 2.0, float("inf"), -float("inf")], requires_grad=True)
         f(x).sum().backward()
         assert x.grad.isnan().tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype", "error"),
+    [
+        (2**63, None, ValueError),
+        ([-(2**63) - 1], None, ValueError),
+        ([1, 2**63], None, ValueError),
+        ([2**100], tg.int64, ValueError),
+        ([1e30], tg.int64, ValueError),
+        ([2**31], tg.int32, RuntimeError),
+        ([127.5], tg.int8, RuntimeError),
+        ([256], tg.uint8, RuntimeError),
+        ([-256], tg.uint8, RuntimeError),
+    ],
+)
+def test_a_number_that_its_dtype_cannot_hold_is_no_other_number(data: Any, dtype: Any, error: Any) -> None:
+    with pytest.raises(error, match="without overflow: got"):
+        tg.tensor(data, dtype=dtype)
+
+
+def test_the_largest_numbers_of_a_dtype() -> None:
+    assert tg.tensor([2**63 - 1, -(2**63)]).tolist() == [2**63 - 1, -(2**63)]
+    assert tg.tensor([255, -1, -255], dtype=tg.uint8).tolist() == [255, 255, 1]
+    assert tg.tensor([-(2**31), 2**31 - 1], dtype=tg.int32).tolist() == [-(2**31), 2**31 - 1]
+    assert tg.tensor([2**100, 2**63], dtype=tg.float64).tolist() == [2.0**100, 2.0**63]

@@ -112,10 +112,16 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool) -> Any:
     try:
         plain = _unwrapped(data)
         array = np.array(plain)
-        if array.dtype.kind not in "biufc" and array.size:
+        # of whole numbers that int64 cannot hold NumPy makes objects
+        if array.dtype.kind not in "biufc" and array.size and not set(map(type, array.flat)) <= {int, bool}:
             raise TypeError(f"can't make a tensor of {type(data).__name__} {data!r:.60}: its elements must be numbers")
         if wanted.kind in "iu" and array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise RuntimeError(f"cannot convert {data!r:.60} to {dtypes.numpy_of(wanted)}: not a finite number")
+        if wanted.kind in "iu" and array.dtype.kind in "iufO" and array.size:
+            least, most = (
+                np.asarray(end).item() for end in (array.min(), array.max())
+            )  # exact, where NumPy would round
+            _check_range(math.floor(least), math.ceil(most), wanted)
         with np.errstate(all="ignore"):
             return array.astype(wanted)
     except ValueError as error:
@@ -124,6 +130,18 @@ def as_array(data: Any, dtype: Any = None, *, copy: bool) -> Any:
         raise ValueError(
             f"expected sequences of equal length at every depth, got {data!r:.80}: pad the shorter ones first"
         ) from None
+
+
+def _check_range(least: int, most: int, wanted: np.dtype[Any]) -> None:
+    """Raise if a whole-number dtype cannot hold numbers as large; as in PyTorch, -1 is the largest of uint8."""
+    info = np.iinfo(wanted)
+    low = info.min if wanted.kind == "i" else -int(info.max)
+    if least < low or most > info.max:
+        error = ValueError if wanted.itemsize == 8 else RuntimeError
+        raise error(
+            f"value cannot be converted to type {dtypes.numpy_of(wanted)} without overflow: got "
+            f"{least if least < low else most}, it holds {info.min} to {info.max}"
+        )
 
 
 def _unwrapped(data: Any) -> Any:
