@@ -8,6 +8,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import socket
 import struct
 import tarfile
 import threading
@@ -69,6 +70,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(asked)
         if content is None:
             self.send_error(404)
+            return
+        if content.startswith(b"to "):
+            self.send_response(302)
+            self.send_header("Location", content[3:].decode())
+            self.end_headers()
             return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and self.server.ranges else 0
         if start >= len(content):
@@ -144,6 +150,56 @@ def test_an_earlier_run_is_resumed(tmp_path: Path, server: Server) -> None:
     assert server.requests == ["bytes=1000-"]
 
 
+def test_an_earlier_run_that_was_killed_at_the_end_is_not_repeated(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "cifar-10-binary.tar.gz.part").write_bytes(CIFAR)
+    datasets.CIFAR10(tmp_path, download=True)
+    assert server.requests == [f"bytes={len(CIFAR)}-"]
+
+
+@pytest.mark.parametrize("size", [1000, len(CIFAR), len(CIFAR) + 7])
+def test_an_earlier_run_of_something_else_is_started_again(tmp_path: Path, server: Server, size: int) -> None:
+    (tmp_path / "cifar-10-binary.tar.gz.part").write_bytes(b"?" * size)
+    assert len(datasets.CIFAR10(tmp_path, download=True)) == 5 * N
+    assert server.requests == [f"bytes={size}-", None]
+
+
+def test_a_redirect_is_followed(tmp_path: Path, server: Server) -> None:
+    server.files["elsewhere"] = CIFAR
+    server.files["cifar-10-binary.tar.gz"] = b"to /elsewhere"
+    server.cuts = 1
+    assert len(datasets.CIFAR10(tmp_path, download=True)) == 5 * N
+
+
+def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.05)
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(
+            datasets.CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-binary.tar.gz"
+        )
+        with pytest.raises(ConnectionError, match=r"could not download .*timed out\. Get it another way"):
+            datasets.CIFAR10(tmp_path, download=True)
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match=r"cannot write in .*file.*: choose another root"):
+        datasets.CIFAR10(tmp_path / "file", download=True)
+    assert len(datasets.CIFAR10(tmp_path, download=True)) == 5 * N
+    monkeypatch.setattr(datasets, "locked", None)  # what is whole is left alone
+    monkeypatch.setattr(download, "locked", None)
+    assert len(datasets.CIFAR10(tmp_path, download=True)) == 5 * N
+
+
+def test_damaged_sums_are_made_again(tmp_path: Path, server: Server) -> None:
+    datasets.CIFAR10(tmp_path, download=True)
+    (tmp_path / "cifar-10-batches-bin" / "notes").mkdir()
+    (tmp_path / "cifar-10-batches-bin" / "MD5SUMS").write_bytes(b"\xff no sums\n\n")
+    assert len(datasets.CIFAR10(tmp_path, download=True)) == 5 * N
+    assert len(server.requests) == 1  # the archive is there
+    assert "data_batch_1.bin" in (tmp_path / "cifar-10-batches-bin" / "MD5SUMS").read_text()
+
+
 def test_a_server_that_keeps_breaking_off(tmp_path: Path, server: Server) -> None:
     server.cuts = 99
     with pytest.raises(ConnectionError, match=r"the connection broke off\. Get it another way and put it at .*tar\.gz"):
@@ -160,8 +216,13 @@ def test_a_wrong_file_is_not_kept(tmp_path: Path, server: Server) -> None:
 
 def test_no_server_and_no_file(tmp_path: Path, server: Server) -> None:
     server.files.clear()
-    with pytest.raises(ConnectionError, match=r"the server answered 404"):
-        datasets.CIFAR10(tmp_path, download=True)
+    part = tmp_path / "cifar-10-binary.tar.gz.part"
+    for content in (None, CIFAR[:1000]):
+        if content is not None:
+            part.write_bytes(content)
+        with pytest.raises(ConnectionError, match=r"the server answered 404"):
+            datasets.CIFAR10(tmp_path, download=True)
+    assert part.read_bytes() == CIFAR[:1000]  # not lost
     with pytest.raises(RuntimeError, match=r"There is no .*data_batch_1.*download=True"):
         datasets.CIFAR10(tmp_path)
 
@@ -257,6 +318,12 @@ def test_torchvisions_folder_of_pickles(tmp_path: Path, server: Server) -> None:
     from_binary = datasets.CIFAR10(tmp_path / "other")
     np.testing.assert_array_equal(from_pickles.data, from_binary.data)
     assert from_pickles.targets == from_binary.targets
+    server.requests.clear()
+    np.testing.assert_array_equal(datasets.CIFAR10(tmp_path, download=True).data, from_pickles.data)
+    assert not server.requests  # all is there
+    (tmp_path / "cifar-10-batches-py" / "test_batch").unlink()
+    datasets.CIFAR10(tmp_path, download=True)
+    assert server.requests == [None]
 
 
 class Runs:
@@ -272,6 +339,8 @@ class Runs:
         (pickle.dumps({"data": np.zeros((2, 3)), "labels": [1, 2]}), "expected 'data' of N x 3072 bytes"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}), "expected 2 'labels'"),
         (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1, 10]}), "label 10 of image 1"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [2**70, 1]}), f"label {2**70} of image 0"),
+        (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1, "cat"]}), "expected 2 'labels', whole"),
         (b"\x80\x02}q\x00(", "cannot be read"),
     ],
 )
@@ -309,6 +378,18 @@ def test_mnist(tmp_path: Path, server: Server, cls: Any, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(data.data, images)
     assert data.targets == labels.tolist()
     assert data[0][0].mode == "L"
+    for name, content in files.items():
+        (data.raw_folder / name).write_bytes(gzip.decompress(content))
+        (data.raw_folder / f"{name}.gz").unlink()
+    server.requests.clear()
+    assert cls(tmp_path, train=False, download=True).targets == data.targets
+    assert not server.requests  # all is there
+    (data.raw_folder / "t10k-labels-idx1-ubyte").write_bytes(idx(labels + 5))
+    with pytest.raises(RuntimeError, match=r"t10k-labels-idx1-ubyte: label 1\d of image \d+ is not in 0 to 9"):
+        cls(tmp_path, train=False)
+    for name, content in files.items():
+        (data.raw_folder / name).unlink()
+        (data.raw_folder / f"{name}.gz").write_bytes(content)
     path = data.raw_folder / "t10k-images-idx3-ubyte.gz"
     for content, words in (
         (path.read_bytes()[:50], "truncated or damaged"),

@@ -153,8 +153,11 @@ class CIFAR10(VisionDataset):
         return self.train_files if self.train else self.test_files
 
     def download(self) -> None:
-        """Bring the binary archive to ``root`` and unpack it, unless its files are there and whole."""
+        """Bring the binary archive to ``root`` and unpack it, unless its files are there and whole, or torchvision's are."""
         folder = self.root / self.folder
+        pickled = (self.root / self.pickles / name for name in (*self.train_files, *self.test_files))
+        if self._is_whole(folder) or (not folder.is_dir() and all(path.is_file() for path in pickled)):
+            return
         with locked(folder):
             if not self._is_whole(folder):
                 archive = self.root / self.url.rpartition("/")[2]
@@ -167,7 +170,8 @@ class CIFAR10(VisionDataset):
         """Whether all files are there with the sums they had when they were unpacked."""
         if not (folder / "MD5SUMS").is_file():
             return False
-        sums = dict(line.split("  ")[::-1] for line in (folder / "MD5SUMS").read_text(encoding="ascii").splitlines())
+        lines = (folder / "MD5SUMS").read_text(encoding="ascii", errors="replace").splitlines()
+        sums = {name: digits for digits, _, name in (line.partition("  ") for line in lines)}
         names = [f"{name}.bin" for name in (*self.train_files, *self.test_files)]
         return all((folder / name).is_file() and md5_of(folder / name) == sums.get(name) for name in names)
 
@@ -340,7 +344,8 @@ class MNIST(VisionDataset):
     def download(self) -> None:
         """Bring the four files to ``raw_folder`` unless they are there and whole."""
         for name, md5 in self.md5s.items():
-            fetch(f"{self.url}{name}.gz", self.raw_folder / f"{name}.gz", md5)
+            if not (self.raw_folder / name).is_file():
+                fetch(f"{self.url}{name}.gz", self.raw_folder / f"{name}.gz", md5)
 
     def _read(self) -> tuple[Array, Array]:
         prefix = "train" if self.train else "t10k"
@@ -350,7 +355,7 @@ class MNIST(VisionDataset):
             raise RuntimeError(
                 f"{self.raw_folder}: images of shape {images.shape} and labels of {labels.shape} do not fit: {formats.AGAIN}"
             )
-        return images, labels.astype(np.int64)
+        return images, formats.checked(labels, len(self.classes), self.raw_folder / f"{prefix}-labels-idx1-ubyte")
 
     def _file(self, name: str) -> Path:
         for path in (self.raw_folder / name, self.raw_folder / f"{name}.gz"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 import tarfile
 import time
@@ -28,8 +29,14 @@ def md5_of(path: Path) -> str:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file beside ``path``; who comes second waits. The system drops the lock of a process that dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("a+b") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("a+b")
+    except OSError as error:
+        raise type(error)(
+            f"cannot write in {path.parent} ({error.strerror}), where {path.name} is missing or damaged: choose another root"
+        ) from None
+    with lock as file:
         _acquire(file)
         try:
             yield
@@ -75,33 +82,17 @@ def fetch(url: str, path: Path, md5: str) -> None:
     RuntimeError
         If what came is not the file that was expected.
     """
-    import http.client
-    import urllib.error
-
+    if path.is_file() and md5_of(path) == md5:  # without a lock, for folders that cannot be written
+        return
     with locked(path):
         if path.is_file() and md5_of(path) == md5:
             return
         part = path.with_name(path.name + ".part")
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(0.1 * 2**attempt)
-            try:
-                if _continue(url, part):
-                    break
-                problem = "the connection broke off"
-            except urllib.error.HTTPError as error:
-                problem = f"the server answered {error.code} {error.reason}"
-                if error.code != 416 and error.code < 500:
-                    break
-                part.unlink(missing_ok=True)
-            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-                problem = str(getattr(error, "reason", error))
-        else:
-            raise _unreachable(url, path, problem)
-        if not part.is_file():
-            raise _unreachable(url, path, problem)
-        found = md5_of(part)
+        resumed = part.is_file()
+        found = _fetched(url, path, part, md5)
+        if found != md5 and resumed:  # what was there before may have been something else
+            part.unlink()
+            found = _fetched(url, path, part, md5)
         if found != md5:
             part.unlink()
             raise RuntimeError(
@@ -111,8 +102,30 @@ def fetch(url: str, path: Path, md5: str) -> None:
         part.replace(path)
 
 
-def _unreachable(url: str, path: Path, problem: str) -> ConnectionError:
-    return ConnectionError(f"could not download {url}: {problem}. Get it another way and put it at {path}.")
+def _fetched(url: str, path: Path, part: Path, md5: str) -> str:
+    """Download to ``part`` in a few attempts; the MD5 of what came."""
+    import http.client
+    import urllib.error
+
+    problem = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(0.1 * 2**attempt)
+        try:
+            if _continue(url, part):
+                return md5_of(part)
+            problem = "the connection broke off"
+        except urllib.error.HTTPError as error:
+            problem = f"the server answered {error.code} {error.reason}"
+            if error.code == 416:  # nothing is missing, or what is there is too long
+                if part.is_file() and md5_of(part) == md5:
+                    return md5
+                part.unlink(missing_ok=True)
+            elif error.code < 500:
+                break
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            problem = str(getattr(error, "reason", error))
+    raise ConnectionError(f"could not download {url}: {problem}. Get it another way and put it at {path}.")
 
 
 def _continue(url: str, part: Path) -> bool:
@@ -125,8 +138,7 @@ def _continue(url: str, part: Path) -> bool:
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
         resumed = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         have = have if resumed else 0
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length is not None else None
+        total = have + answer.length if answer.length is not None else None
         with part.open("ab" if resumed else "wb") as file, _bar(part.stem, have, total) as advance:
             try:
                 while block := answer.read(_BLOCK):
@@ -159,7 +171,7 @@ def extract(archive: Path, folder: Path) -> None:
         If a member would leave the folder or is no plain file, or the archive is damaged.
     """
     target = folder.with_name(folder.name + ".part")
-    _remove(target)
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
         with tarfile.open(archive) as opened:
@@ -176,17 +188,11 @@ def extract(archive: Path, folder: Path) -> None:
                         while block := source.read(_BLOCK):
                             file.write(block)
     except (tarfile.TarError, EOFError, OSError) as error:
-        _remove(target)
+        shutil.rmtree(target, ignore_errors=True)
         raise RuntimeError(f"{archive} is damaged ({error}): delete it and download it again (download=True)") from None
     except RuntimeError:
-        _remove(target)
+        shutil.rmtree(target, ignore_errors=True)
         raise
-    _remove(folder)
-    target.replace(folder)
-
-
-def _remove(folder: Path) -> None:
     if folder.is_dir():
-        for entry in folder.iterdir():
-            entry.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
+    target.replace(folder)

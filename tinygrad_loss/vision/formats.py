@@ -17,6 +17,7 @@ from ..dtypes import Array
 from ..unpickler import Pending, Refused, read
 
 AGAIN = "delete it and get it again with download=True"
+_LARGEST = 1 << 28  # bytes of an unpacked IDX file: those of MNIST have 47 million
 
 
 def _pending_dtype(name: Any, *_: Any) -> Pending:
@@ -82,7 +83,7 @@ def cifar_pickle(path: Path, labels: str, classes: int) -> tuple[Array, Array]:
         raise RuntimeError(
             f"{path}: expected {len(data)} {labels!r}, whole numbers in a list, got {_kind(targets)}: {AGAIN}"
         )
-    return _upright(data), _checked(np.array(targets, object), classes, path)
+    return _upright(data), checked(np.array(targets, object), classes, path)
 
 
 def cifar_binary(path: Path, label_bytes: int, classes: int, images: int | None) -> tuple[Array, Array]:
@@ -95,7 +96,7 @@ def cifar_binary(path: Path, label_bytes: int, classes: int, images: int | None)
         )
         raise RuntimeError(f"{path} has {raw.size} bytes, expected {expected}: it is truncated or damaged; {AGAIN}")
     records = raw.reshape(-1, size)
-    return _upright(records[:, label_bytes:]), _checked(records[:, label_bytes - 1], classes, path)
+    return _upright(records[:, label_bytes:]), checked(records[:, label_bytes - 1], classes, path)
 
 
 def _upright(flat: Array) -> Array:
@@ -103,7 +104,8 @@ def _upright(flat: Array) -> Array:
     return np.ascontiguousarray(flat.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-def _checked(labels: Array, classes: int, path: Path) -> Array:
+def checked(labels: Array, classes: int, path: Path) -> Array:
+    """The labels as int64, if each is the number of a class."""
     bad = np.flatnonzero((labels < 0) | (labels >= classes))
     if bad.size:
         raise RuntimeError(
@@ -121,9 +123,11 @@ def idx(path: Path) -> Array:
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
         try:
-            raw = gzip.GzipFile(fileobj=io.BytesIO(raw)).read()
+            raw = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(_LARGEST + 1)
         except (EOFError, OSError, zlib.error) as error:
             raise RuntimeError(f"{path} is truncated or damaged ({error}): {AGAIN}") from None
+    if len(raw) > _LARGEST:
+        raise RuntimeError(f"{path} holds more than {_LARGEST} bytes, which none of the data sets does: {AGAIN}")
     if len(raw) < 4 or raw[:3] != b"\0\0\x08":
         raise RuntimeError(f"{path} is no IDX file of bytes (it starts with {raw[:4].hex()}): {AGAIN}")
     start = 4 + 4 * raw[3]
