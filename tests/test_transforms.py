@@ -98,3 +98,76 @@ def test_compose_and_lambda() -> None:
     chain = T.Compose([T.ToTensor(), T.Lambda(lambda x: x * 2)])
     assert chain(IMAGE).max().item() <= 2
     assert repr(chain) == "Compose(\n    ToTensor()\n    Lambda()\n)"
+
+
+def test_modes_of_pillow() -> None:
+    gray = IMAGE.convert("L")
+    black = gray.convert("1")
+    assert sorted(set(T.ToTensor()(black).flatten().tolist())) == [0.0, 1.0]
+    deep = Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 100)
+    assert T.ToTensor()(deep).dtype is tg.int16
+    palette = IMAGE.quantize(16)
+    padded = T.Pad(2)(palette)
+    assert padded.mode == "P"
+    np.testing.assert_array_equal(np.asarray(padded.convert("RGB"))[2:-2, 2:-2], np.asarray(palette.convert("RGB")))
+    assert T.Pad(1, fill=9)(IMAGE.convert("RGBA")).getpixel((0, 0)) == (9, 9, 9, 9)
+
+
+def test_one_fill_for_each_channel() -> None:
+    for image in (IMAGE, PLANES):
+        assert pixels(T.Pad(1, fill=(1, 2, 3))(image))[0, 0].tolist() == [1, 2, 3]
+    assert pixels(T.Pad(1, fill=(5,))(IMAGE.convert("L")))[0, 0].tolist() == [5]
+    with pytest.raises(ValueError, match="fill has 3 numbers for an image of 1 channels"):
+        T.Pad(1, fill=(1, 2, 3))(IMAGE.convert("L"))
+
+
+def test_resize_to_a_smaller_side() -> None:
+    assert T.Resize([5])(IMAGE).size == (5, 6)  # a sequence of one is one number
+    assert T.Resize(20)(IMAGE).size == (20, 24)
+    assert T.Resize(20, max_size=22)(IMAGE).size == (18, 22)
+    assert repr(T.Resize(5)) == "Resize(size=5, interpolation=bilinear, max_size=None, antialias=True)"
+    nearest = T.Resize((24, 20), interpolation=Image.Resampling.NEAREST)(PLANES)
+    np.testing.assert_array_equal(pixels(nearest), PIXELS.repeat(2, 0).repeat(2, 1))
+
+
+def test_resize_of_a_tensor_without_antialias_is_interpolation() -> None:
+    x = tg.rand(3, 12, 10)
+    expected = tg.nn.functional.interpolate(x.unsqueeze(0), (5, 4), mode="bilinear")[0]
+    np.testing.assert_array_equal(T.Resize((5, 4), antialias=False)(x).numpy(), expected.numpy())
+    assert not np.allclose(T.Resize((5, 4))(x).numpy(), expected.numpy())
+
+
+def test_one_mean_for_all_channels() -> None:
+    x = tg.rand(3, 4, 5)
+    np.testing.assert_array_equal(T.Normalize(0.5, 0.25)(x).numpy(), (x.numpy() - np.float32(0.5)) / np.float32(0.25))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: T.Resize(0), ValueError, "positive numbers, got 0"),
+        (lambda: T.Resize(2.5), TypeError, "size must be an int"),
+        (lambda: T.Resize("a"), TypeError, "size must be an int"),
+        (lambda: T.Resize((3, 3), max_size=4), ValueError, "max_size goes with a size of one number"),
+        (lambda: T.Resize(5, max_size=5), ValueError, "must be greater"),
+        (lambda: T.Resize(5, interpolation=9), ValueError, "BILINEAR"),
+        (lambda: T.Pad(-1), ValueError, "must not be negative"),
+        (lambda: T.Pad(1.5), TypeError, "padding must be an int"),
+        (lambda: T.Pad(1, fill="red"), TypeError, "fill must be a number"),
+        (lambda: T.RandomCrop(4, padding=(1, 2, 3)), ValueError, "3 element tuple"),
+        (lambda: T.RandomHorizontalFlip(1.5), ValueError, "probability"),
+        (lambda: T.RandomHorizontalFlip("often"), ValueError, "probability"),
+        (lambda: T.Normalize((0.5,), ()), ValueError, "for each channel"),
+        (
+            lambda: T.Normalize((0.5, 0.5), (0.5, 0.5)).batch(np.zeros((1, 3, 2, 2), np.float32)),
+            RuntimeError,
+            "2 means",
+        ),
+        (lambda: T.Grayscale()(tg.ones(2, 4, 4)), TypeError, r"\[2, 4, 4\]"),
+        (lambda: T.Compose(T.ToTensor()), TypeError, r"write Compose\(\[...\]\)"),
+        (lambda: T.Compose([3]), TypeError, "called with an image, got 3"),
+    ],
+)
+def test_wrong_arguments_are_named_when_a_transform_is_made(call: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        call()

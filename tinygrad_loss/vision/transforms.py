@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ..dtypes import F32, Array
 from ..op import TensorBase, wrap
 from ..ops.create import rand, randint
+from ..ops.resize import interpolate
 from ..tensor import Tensor
 
 __all__ = [
@@ -52,13 +54,19 @@ def _size(x: Any) -> tuple[int, int]:
     return x.height, x.width
 
 
+def _whole(values: Any, what: str) -> tuple[int, ...]:
+    """One whole number, or several."""
+    found = tuple(values) if isinstance(values, (tuple, list)) else (values,)
+    if not all(isinstance(v, numbers.Integral) and not isinstance(v, bool) for v in found):
+        raise TypeError(f"{what} must be an int or a sequence of ints, got {values!r}")
+    return tuple(map(int, found))
+
+
 def _pair(size: Any, what: str) -> tuple[int, int]:
-    values = (size, size) if isinstance(size, numbers.Integral) else tuple(size)
-    if len(values) == 1:
-        values = values * 2
-    if len(values) != 2 or any(v <= 0 for v in values):
+    values = _whole(size, what)
+    if len(values) not in (1, 2) or min(values) <= 0:
         raise ValueError(f"{what} must be one or two positive numbers, got {size!r}")
-    return int(values[0]), int(values[1])
+    return values[0], values[-1]
 
 
 def _cropped(x: Any, top: int, left: int, height: int, width: int) -> Any:
@@ -81,7 +89,12 @@ class Compose:
     """
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        if callable(transforms) or not isinstance(transforms, Iterable):
+            raise TypeError(f"Compose takes a list of transforms, got {transforms!r}: write Compose([...])")
         self.transforms = list(transforms)
+        for transform in self.transforms:
+            if not callable(transform):
+                raise TypeError(f"Compose takes transforms, which can be called with an image, got {transform!r}")
 
     def __call__(self, x: Any) -> Any:
         """Return the transformed image."""
@@ -111,6 +124,10 @@ class ToTensor:
         if isinstance(x, TensorBase) or not (isinstance(x, np.ndarray) or hasattr(x, "convert")):
             raise TypeError(f"pic should be PIL Image or ndarray. Got {type(x).__name__}")
         array = np.asarray(x)
+        if getattr(x, "mode", None) == "1":
+            array = array * np.uint8(255)  # black and white
+        elif getattr(x, "mode", "").startswith("I;16"):
+            array = array.astype(np.int16)
         if array.ndim not in (2, 3):
             raise ValueError(f"pic should be 2/3 dimensional. Got {array.ndim} dimensions.")
         if array.ndim == 2:
@@ -136,13 +153,19 @@ class Normalize:
     tensor([[[2., 2.]]])
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
-        if any(s == 0 for s in std):
+        means, stds = self._columns(np.float64)
+        if not means.size or not stds.size:
+            raise ValueError(f"expected a mean and a standard deviation for each channel, got {mean} and {std}")
+        if (stds == 0).any():
             raise ValueError(f"std evaluated to zero, leading to division by zero: {std}")
 
-    def _columns(self, dtype: Any) -> tuple[Array, Array]:
-        return tuple(np.asarray(v, dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))  # type: ignore[return-value]
+    def _columns(self, dtype: Any, channels: int | None = None) -> tuple[Array, Array]:
+        mean, std = (np.asarray(v, dtype).reshape(-1, 1, 1) for v in (self.mean, self.std))
+        if channels is not None and not {len(mean), len(std)} <= {1, channels}:
+            raise RuntimeError(f"{len(mean)} means and {len(std)} standard deviations for {channels} channels")
+        return mean, std
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the transformed image."""
@@ -152,18 +175,14 @@ class Normalize:
             raise TypeError(f"Input tensor should be a float tensor. Got {x.dtype}.")
         if x._array.ndim < 3:
             raise ValueError(f"Expected tensor to be a tensor image of size (..., C, H, W). Got {list(x._array.shape)}")
-        mean, std = self._columns(x._array.dtype)
-        if max(len(mean), len(std)) not in (1, x._array.shape[-3]):
-            raise RuntimeError(
-                f"{len(mean)} means and {len(std)} standard deviations for {x._array.shape[-3]} channels"
-            )
+        mean, std = self._columns(x._array.dtype, x._array.shape[-3])
         if self.inplace:
             return x.sub_(wrap(mean)).div_(wrap(std))  # type: ignore[no-any-return]
         return (x - wrap(mean)) / wrap(std)  # type: ignore[no-any-return]
 
     def batch(self, images: Array) -> Array:
         """The same, in place, for an array (N, channels, height, width) that is nobody else's."""
-        mean, std = self._columns(images.dtype)
+        mean, std = self._columns(images.dtype, images.shape[1])
         images -= mean
         images /= std
         return images
@@ -175,6 +194,15 @@ class Normalize:
 class Resize:
     """Scale an image: to (height, width), or its smaller side to one number. Bilinear, antialiased, by Pillow.
 
+    Parameters
+    ----------
+    size : int or (int, int)
+    interpolation : PIL.Image.Resampling, optional
+    max_size : int, optional
+        The most that the larger side may have where ``size`` is one number; the smaller one gets less, then.
+    antialias : bool
+        Of tensors, False takes the nearest four pixels only, as ``F.interpolate`` does; images are always antialiased.
+
     Examples
     --------
     >>> import tinygrad_loss as tg
@@ -183,16 +211,28 @@ class Resize:
     """
 
     def __init__(
-        self, size: Any, interpolation: int | None = None, max_size: int | None = None, antialias: bool = True
-    ):
-        self.size = size if isinstance(size, numbers.Integral) else list(_pair(size, "size"))
-        self.interpolation, self.max_size = interpolation, max_size
+        self, size: Any, interpolation: Any = None, max_size: int | None = None, antialias: bool | None = True
+    ) -> None:
+        self._exact = _pair(size, "size")
+        self.size = int(size) if isinstance(size, numbers.Integral) else list(size)
+        self.short = None if len(_whole(size, "size")) == 2 else _whole(size, "size")[0]
+        methods = _pil()[0].Resampling
+        try:
+            self.interpolation = methods.BILINEAR if interpolation is None else methods(interpolation)
+        except ValueError:
+            raise ValueError(
+                f"interpolation must be one of {', '.join(m.name for m in methods)}, got {interpolation!r}"
+            ) from None
+        if max_size is not None and self.short is None:
+            raise ValueError(f"max_size goes with a size of one number, the smaller side's; got size={size}")
+        if max_size is not None and self.short is not None and max_size <= self.short:
+            raise ValueError(f"max_size={max_size} must be greater than the smaller side's size={size}")
+        self.max_size, self.antialias = max_size, antialias
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
-        if not isinstance(self.size, numbers.Integral):
-            return self.size[0], self.size[1]
-        size = int(self.size)
-        short, long = min(height, width), max(height, width)
+        if self.short is None:
+            return self._exact
+        size, short, long = self.short, min(height, width), max(height, width)
         other = int(size * long / short)
         if self.max_size is not None and other > self.max_size:
             size, other = int(self.max_size * size / other), self.max_size
@@ -202,16 +242,23 @@ class Resize:
         """Return the transformed image."""
         image, _ = _pil()
         height, width = self._target(*_size(x))
-        method = image.Resampling.BILINEAR if self.interpolation is None else self.interpolation
         if not _is_tensor(x):
-            return x.resize((width, height), method)
+            return x.resize((width, height), self.interpolation)
         planes = x._array.reshape(-1, *x._array.shape[-2:])
-        scaled = [np.asarray(image.fromarray(p.astype(F32)).resize((width, height), method)) for p in planes]
+        if self.antialias is False and self.interpolation == image.Resampling.BILINEAR:
+            scaled = interpolate(wrap(planes.astype(F32)[None]), (height, width), mode="bilinear")._array[0]
+        else:
+            scaled = [
+                np.asarray(image.fromarray(p.astype(F32)).resize((width, height), self.interpolation)) for p in planes
+            ]
         out = np.stack(scaled).reshape(*x._array.shape[:-2], height, width)
         return wrap(np.rint(out).astype(x._array.dtype) if x._array.dtype.kind in "iu" else out.astype(x._array.dtype))
 
     def __repr__(self) -> str:
-        return f"Resize(size={self.size})"
+        return (
+            f"Resize(size={self.size}, interpolation={self.interpolation.name.lower()}, max_size={self.max_size}, "
+            f"antialias={self.antialias})"
+        )
 
 
 class CenterCrop:
@@ -261,9 +308,13 @@ class Pad:
             raise ValueError(
                 f"Padding mode should be either constant, edge, reflect or symmetric, got {padding_mode!r}"
             )
-        sides = (padding,) if isinstance(padding, numbers.Integral) else tuple(padding)
+        sides = _whole(padding, "padding")
         if len(sides) not in (1, 2, 4):
             raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(sides)} element tuple")
+        if min(sides) < 0:
+            raise ValueError(f"padding must not be negative, got {padding}: CenterCrop makes images smaller")
+        if not all(isinstance(f, numbers.Number) for f in (fill if isinstance(fill, (tuple, list)) else (fill,))):
+            raise TypeError(f"fill must be a number, or one for each channel, got {fill!r}")
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
         self._sides = sides * (4 // len(sides))
 
@@ -275,11 +326,24 @@ class Pad:
         border = [(top, bottom), (left, right)]
         pads = [(0, 0)] * (array.ndim - 2) + border if tensor else border + [(0, 0)] * (array.ndim - 2)
         if self.padding_mode == "constant" and isinstance(self.fill, (tuple, list)):
-            out = np.stack([np.pad(array[..., c], border, constant_values=f) for c, f in enumerate(self.fill)], axis=-1)
+            axis = array.ndim - 3 if tensor else 2
+            channels = 1 if array.ndim == 2 else array.shape[axis]
+            if len(self.fill) not in (1, channels):
+                raise ValueError(f"fill has {len(self.fill)} numbers for an image of {channels} channels: {self.fill}")
+            each = [array] if array.ndim == 2 else np.moveaxis(array, axis, 0)
+            filled = [
+                np.pad(c, [(0, 0)] * (c.ndim - 2) + border, constant_values=f) for c, f in zip(each, cycle(self.fill))
+            ]
+            out = filled[0] if array.ndim == 2 else np.stack(filled, axis=axis)
         else:
             extra = {"constant_values": self.fill} if self.padding_mode == "constant" else {}
             out = np.pad(array, pads, mode=self.padding_mode, **extra)  # type: ignore[call-overload]
-        return wrap(out) if tensor else as_image(out)
+        if tensor:
+            return wrap(out)
+        image = as_image(out)
+        if x.mode == "P":  # numbers of colours
+            image.putpalette(x.getpalette())
+        return image
 
     def __repr__(self) -> str:
         return f"Pad(padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode})"
@@ -299,6 +363,7 @@ class RandomCrop:
         self, size: Any, padding: Any = None, pad_if_needed: bool = False, fill: Any = 0, padding_mode: str = "constant"
     ) -> None:
         self.size, self.padding, self.pad_if_needed = _pair(size, "size"), padding, pad_if_needed
+        Pad(0 if padding is None else padding, fill, padding_mode)  # which checks them
         self.fill, self.padding_mode = fill, padding_mode
 
     def __call__(self, x: Any) -> Any:
@@ -337,7 +402,9 @@ class RandomHorizontalFlip:
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        self.p = p
+        self.p: float = p
+        if not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise ValueError(f"p is a probability between 0 and 1, got {p!r}")
 
     def __call__(self, x: Any) -> Any:
         """Return the transformed image."""
@@ -371,6 +438,10 @@ class Grayscale:
             gray = x.convert("L")
             return gray if self.num_output_channels == 1 else as_image(np.stack([np.asarray(gray)] * 3, axis=-1))
         array = x._array
+        if array.ndim < 3 or array.shape[-3] not in (1, 3):
+            raise TypeError(
+                f"Grayscale takes tensors (..., 1 or 3, height, width), got one of shape {list(array.shape)}"
+            )
         if array.shape[-3] == 3:
             r, g, b = (array[..., c, :, :].astype(F32) for c in range(3))
             # torchvision's weights for tensors, of four digits
