@@ -215,6 +215,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         path = getattr(args, name)
         if path is not None and not path.absolute().parent.is_dir():
             parser.error(f"argument --{name}: there is no folder {str(path.parent)!r}")
+        if path is not None and path.is_dir():
+            parser.error(f"argument --{name}: {str(path)!r} is a folder")
     if args.plot is not None and args.plot.suffix != ".png":
         parser.error(f"argument --plot: expected a FILE.png, got {str(args.plot)!r}")
     if args.resume is not None and not args.resume.is_file():
@@ -229,11 +231,19 @@ def main(argv: list[str] | None = None) -> int:
     except ConnectionError as error:
         print(f"{error} Without a network, --data digits trains on images that scikit-learn carries.", file=sys.stderr)
         return 1
+    except (OSError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
     tg.manual_seed(args.seed)
     net = Net(len(data.classes))
     run = Run(net, optim.SGD(net.parameters(), lr=args.lr, momentum=0.9))
     if args.resume is not None:
-        run.restore(tg.load(args.resume))
+        try:
+            run.restore(tg.load(args.resume))
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+            print(f"--resume {args.resume}: this is not what --save writes: {what}", file=sys.stderr)
+            return 1
         print("resumed after epoch %d" % run.epoch)
     loader = DataLoader(data.train, batch_size=args.batch_size, shuffle=True)
     while run.epoch < args.epochs:

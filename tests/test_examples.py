@@ -137,6 +137,7 @@ def test_cifar10_cnn_offline_says_what_to_do(
         (["--resume", "no.pth"], "--resume: there is no file 'no.pth'"),
         (["--save", "no/such/x.pth"], "--save: there is no folder"),
         (["--plot", "x.jpg"], "--plot: expected a FILE.png"),
+        (["--save", "."], "--save: '.' is a folder"),
     ],
 )
 def test_cifar10_cnn_names_a_wrong_argument(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,6 +147,31 @@ def test_cifar10_cnn_names_a_wrong_argument(argv: list[str], words: str, capsys:
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert words in err
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", None])
+def test_cifar10_cnn_cannot_resume_what_it_has_not_saved(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tinygrad_loss as tg
+
+    path = tmp_path / "x.pth"
+    if content is None:
+        tg.save({"weight": tg.ones(1)}, path)
+    else:
+        path.write_bytes(content)
+    assert example("cifar10_cnn").main(["--data", "digits", "--resume", str(path)]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"--resume {path}: this is not what --save writes" in err
+
+
+def test_cifar10_cnn_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert example("cifar10_cnn").main(["--root", str(tmp_path / "file")]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "cannot write in" in err
 
 
 def test_an_image_of_the_wrong_size_is_explained() -> None:
