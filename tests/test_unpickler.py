@@ -129,6 +129,23 @@ def test_arrays_of_numbers(tmp_path: Path, protocol: int, dtype: str) -> None:
     assert found["again"] is found["data"]
 
 
+def test_an_array_as_python_2_wrote_it(tmp_path: Path) -> None:
+    """The files of CIFAR-10 itself are such: their bytes are strings."""
+    array = np.random.default_rng(0).integers(0, 256, (2, 3072), dtype=np.uint8)
+    minus = b"J\xff\xff\xff\xff"
+    content = (
+        b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05(K\x06K\x09eU\x04dataq\x06"
+        b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85U\x01b\x87Rq\x09(K\x01K\x02M\x00\x0c\x86"
+        b"cnumpy\ndtype\nq\x0aU\x02u1K\x00K\x01\x87Rq\x0b(K\x03U\x01|NNN" + minus * 2 + b"K\x00tb\x89"
+        b"T" + struct.pack("<I", array.size) + array.tobytes() + b"tbU\x09filenamesq\x0c]q\x0d(U\x05a.pngU\x05b.pngeu."
+    )
+    (tmp_path / "data_batch_1").write_bytes(content)
+    images, labels = formats.cifar_pickle(tmp_path / "data_batch_1", "labels", 10)
+    np.testing.assert_array_equal(images, array.reshape(2, 3, 32, 32).transpose(0, 2, 3, 1))
+    assert labels.tolist() == [6, 9]
+    assert formats.read_pickle(tmp_path / "data_batch_1")["filenames"] == ["a.png", "b.png"]
+
+
 @pytest.mark.parametrize(
     "array", [np.array([[1]], object), np.array(["a"]), np.zeros(2, "u1,f4"), np.zeros(2, "M8[s]")]
 )

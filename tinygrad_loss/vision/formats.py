@@ -37,6 +37,8 @@ def _pending_array(*_: Any) -> Pending:
 
     def build(state: Any) -> Array:
         _, shape, dtype, fortran, content = state
+        if isinstance(content, str):  # as Python 2 wrote them
+            content = content.encode("latin-1")
         if not isinstance(dtype, np.dtype) or not isinstance(content, bytes):
             raise Refused("it asks for an array of objects")
         return np.frombuffer(bytearray(content), dtype).reshape(shape, order="F" if fortran else "C")
