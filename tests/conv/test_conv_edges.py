@@ -97,3 +97,63 @@ def test_instance_norm_of_half_precision():
     assert y.dtype == tg.float16
     np.testing.assert_allclose(y.numpy(), [[[-2.449, 0.0, 2.449]]], atol=2e-3)
     np.testing.assert_allclose([mean.item(), variance.item()], [0.3, 1.3], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding", "largest", "average"),
+    [
+        (3, 2, 2, 1, [0.0, 2.0], [0.0, 1.5]),
+        (4, 3, 4, 0, [2.0], [1.0]),
+        (5, 3, 3, 1, [1.0, 4.0], [1 / 3, 3.0]),
+        (6, 2, 3, 0, [1.0, 4.0], [0.5, 3.5]),
+    ],
+)
+def test_no_window_begins_in_the_right_padding(size, kernel, stride, padding, largest, average):
+    x = tg.arange(float(size)).reshape(1, 1, size)
+    assert F.max_pool1d(x, kernel, stride, padding, ceil_mode=True)[0, 0].tolist() == largest
+    np.testing.assert_allclose(
+        F.avg_pool1d(x, kernel, stride, padding, ceil_mode=True)[0, 0].tolist(), average, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("layer", [tg.nn.BatchNorm1d, tg.nn.InstanceNorm1d])
+def test_evaluation_takes_the_running_statistics(layer):
+    norm = layer(1, eps=0.0, affine=False, track_running_stats=True)
+    norm.running_mean.fill_(2.0)
+    norm.running_var.fill_(4.0)
+    x = tg.tensor([[[0.0, 2.0, 10.0]]])
+    assert norm.eval()(x).tolist() == [[[-1.0, 0.0, 4.0]]]
+    assert (norm.running_mean.item(), norm.running_var.item(), norm.num_batches_tracked.item()) == (2.0, 4.0, 0)
+
+
+def test_nearest_by_corners_and_by_centres():
+    x = tg.arange(6.0).reshape(1, 1, 6)
+    assert F.interpolate(x, 4, mode="nearest")[0, 0].tolist() == [0.0, 1.0, 3.0, 4.0]
+    assert F.interpolate(x, 4, mode="nearest-exact")[0, 0].tolist() == [0.0, 2.0, 3.0, 5.0]
+
+
+def test_what_reaches_beyond_the_right_padding_does_not_count():
+    x = tg.arange(4.0).reshape(1, 1, 4)
+    assert F.avg_pool1d(x, 3, 2, ceil_mode=True)[0, 0].tolist() == [1.0, 2.5]
+    np.testing.assert_allclose(F.avg_pool1d(x, 3, 2, 1, ceil_mode=True)[0, 0].tolist(), [1 / 3, 2.0, 1.5], rtol=1e-6)
+
+
+def test_positions_by_the_factor_or_by_the_sizes():
+    x = tg.arange(5.0).reshape(1, 1, 5)
+    for recomputed, ratio in ((False, 1 / 1.7), (True, 5 / 8)):
+        y = F.interpolate(x, scale_factor=1.7, mode="linear", recompute_scale_factor=recomputed)
+        expected = np.clip((np.arange(8) + 0.5) * ratio - 0.5, 0, 4)
+        np.testing.assert_allclose(y[0, 0].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [9, 10])
+def test_a_transposed_convolution_of_a_wanted_size(size):
+    layer = tg.nn.ConvTranspose2d(1, 2, 3, stride=2)
+    for wanted in ((size, 9), (1, 2, size, 9)):
+        assert tuple(layer(tg.zeros(1, 1, 4, 4), output_size=wanted).shape) == (1, 2, size, 9)
+
+
+def test_indices_of_half_precision():
+    x = tg.tensor([[[1.0, 3.0, 2.0, 0.0]]]).half()
+    y, at = F.max_pool1d(x, 2, return_indices=True)
+    assert (y.dtype, y.tolist(), at.tolist()) == (tg.float16, [[[3.0, 2.0]]], [[[1, 2]]])
