@@ -348,6 +348,14 @@ def test_the_writer_of_these_tests_writes_what_is_read(tmp_path: Path) -> None:
     assert tg.load(path).tolist() == [1.0, 2.0, 3.0]
 
 
+def test_a_file_of_the_other_byte_order(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("archive/data.pkl", pickled(tensor_of(0, (4,), (1,))))
+        archive.writestr("archive/data/0", np.arange(4, dtype=">f4").tobytes())
+        archive.writestr("archive/byteorder", "big")
+    assert tg.load(tmp_path / "x").tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
 def test_an_expanded_tensor_has_more_than_it_stores(tmp_path: Path) -> None:
     path = Pickled(tmp_path / "x").write(pickled(tensor_of(1, (2, 3), (0, 1))), np.arange(4, dtype="<f4").tobytes())
     assert tg.load(path).tolist() == [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]

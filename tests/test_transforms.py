@@ -171,3 +171,13 @@ def test_one_mean_for_all_channels() -> None:
 def test_wrong_arguments_are_named_when_a_transform_is_made(call: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+def test_an_odd_rest_is_cut_off_as_python_rounds() -> None:
+    x = tg.arange(7 * 5).reshape(1, 7, 5)
+    assert T.CenterCrop((4, 4))(x)[0, 0, 0].item() == 2 * 5 + 0  # 1.5 rounds to 2 and 0.5 to 0
+
+
+def test_luminance_of_a_tensor_has_four_digits() -> None:
+    gray = T.Grayscale()(tg.tensor([1000.0, 100.0, 10.0]).reshape(3, 1, 1)).item()
+    assert gray == pytest.approx(298.9 + 58.7 + 1.14, rel=1e-6)
