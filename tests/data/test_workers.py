@@ -260,6 +260,14 @@ def test_workers_know_who_they_are():
 
 
 @needs_fork
+def test_each_worker_has_its_own_stream_of_numpy():
+    tg.manual_seed(7)
+    drawn = list(loading(Calls(lambda _: [np.random.randint(10**6)]), workers=2, collate_fn=list))  # noqa: NPY002
+    # what PyTorch 2.13's loader gives with this seed
+    assert drawn[:4] == [[64316], [506421], [910492], [623575]]
+
+
+@needs_fork
 def test_iterable_data_sets_are_shared_out():
     assert list(loading(Resuming(), prefetch_factor=4)) == [0, 1]
     loader = loading(Shares(), 2, workers=2)
