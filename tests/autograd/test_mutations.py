@@ -43,5 +43,4 @@ def test_no_right_rule_fails_at_some_points(op: str) -> None:
 @pytest.mark.parametrize("op", OPS)
 def test_no_right_rule_fails_at_a_thousand_points(op: str) -> None:
     _, failures = mutations.false_failures([op], 1000)
-    known = 1 if op == "group_norm" else 0  # where the elements of a group differ by a factor of a million and more
-    assert len(failures) <= known, failures[0]
+    assert not failures, failures[0]

@@ -112,6 +112,16 @@ def test_right_gradients_do_not_fail(name: str, fn: Any, values: list[float], ve
     assert report.verdict == verdict, str(report)
 
 
+def test_an_error_beside_outputs_that_rounding_holds_still() -> None:
+    for factor, kind in ((1.0, "precision"), (1.0005, "scale")):
+        small = function("Small", lambda x: 1e-3 * x, lambda ctx, g, c=factor: 1e-3 * c * g)
+        x = tg.tensor([1.0, 1e9], dtype=tg.float64)
+        report = verify(lambda x, f=small: (f(x), 1e-11 * x.tanh() + 1e7), x)
+        (finding,) = report.findings
+        assert finding.kind == kind, str(report)
+        assert (abs(finding.analytic - finding.numeric) <= finding.error_bar) == (kind == "precision")
+
+
 def test_a_function_that_refuses_points_outside_its_domain() -> None:
     p = tg.tensor([0.0, 1.0, 0.5], dtype=tg.float64)
     target = tg.tensor([0.0, 1.0, 1.0], dtype=tg.float64)

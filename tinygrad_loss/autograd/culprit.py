@@ -174,11 +174,17 @@ def _stands(evidence: Evidence, i: int, a: Array, numeric: Array, bars: Array, c
     flat = evidence.values[i].reshape(-1)
     inputs = [evidence.values[i], *(evidence.values[k] for k in evidence.need if k != i)]
 
-    def gradient() -> Array | None:
-        found = evidence.analytic(evidence.cotangent)
+    def gradient(cotangents: Outputs) -> Array | None:
+        found = evidence.analytic(cotangents[0])
         return None if found is None else found[i]
 
-    look = SecondLook(inputs, lambda j: _line(evidence, flat, j, evidence.forward()), evidence.forward, gradient)
+    look = SecondLook(
+        inputs,
+        lambda j: _line(evidence, flat, j, evidence.forward()),
+        evidence.forward,
+        gradient,
+        [evidence.cotangent],
+    )
     scale = scale_of(flat)
     for k in np.flatnonzero(bad)[:LOOKS]:
         j = int(chosen[k])

@@ -209,7 +209,8 @@ class _Check:
             leaves,
             lambda i: self._line(flat, i, self.bench.evaluate()),
             self.bench.evaluate,
-            lambda: self.bench.gradients(self.cotangents)[0][name],
+            lambda cotangents: self.bench.gradients(cotangents)[0][name],
+            self.cotangents,
         )
 
     def _is_right_nearby(self, wrong: list[Any]) -> Callable[[str, tuple[int, ...]], bool]:
