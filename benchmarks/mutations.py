@@ -15,7 +15,7 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,11 +120,14 @@ class Mutant:
     other: int | None = None  # the operand whose rule is used
 
 
-def mutants_of(row: Row, operands: Sequence[Any], out: Array) -> Iterator[Mutant]:
+def mutants_of(row: Row, operands: Sequence[Any], out: Array, flat: Collection[int]) -> Iterator[Mutant]:
     need = differentiable(row, operands)
     for i in need:
         x = np.asarray(operands[i])
         if not x.size:
+            continue
+        if i in flat:
+            yield from slopes_of_steps(i, x, out)
             continue
         shape = x.shape
         yield Mutant("sign", "sign", i, lambda d, g, rule: -d)
@@ -154,6 +157,34 @@ def mutants_of(row: Row, operands: Sequence[Any], out: Array) -> Iterator[Mutant
                 break
         if not row.joint:
             yield from saved_mutants(row, operands, out, i)
+
+
+def slopes_of_steps(i: int, x: Array, out: Array) -> Iterator[Mutant]:
+    """A gradient where there is none: nothing that is done to zero changes it, so these do not start from it.
+
+    Passed on is the straight-through estimator, the slope of tanh a surrogate as in spiking networks.
+    """
+
+    def one(g: Array) -> Array:
+        d = np.zeros_like(x)
+        d.reshape(-1)[x.size // 2] = g.reshape(-1)[0]
+        return d
+
+    for kind, slope in (
+        (None, lambda g: g),
+        (None, lambda g: -g),
+        (None, lambda g: 2 * g),
+        (None, lambda g: g / out.size),
+        (None, lambda g: g * x),
+        (None, lambda g: g * out),
+        (None, lambda g: g * (1 - np.tanh(x) ** 2)),
+        (None, lambda g: np.roll(g, 1, -1)),
+        (None, lambda g: np.full_like(x, g.mean())),
+        (None, one),
+        ("ignores-incoming", lambda g: np.ones_like(x)),
+        ("ignores-incoming", lambda g: 1 - np.tanh(x) ** 2),
+    ):
+        yield Mutant("slope of a step", kind, i, lambda d, g, rule, f=slope: f(g))
 
 
 def conv_bias(row: Row, i: int) -> bool:
@@ -371,7 +402,8 @@ def break_rules(table: Table, row: Row, model: Layers, operands: Sequence[Any], 
     if torch:
         for mode, alarm in gradcheck_of_pytorch(model, table).items():
             table.alarms[mode] += alarm
-    for mutant in mutants_of(row, operands, out):
+    flat = [i for i, d in zip(model.need, right[1:], strict=True) if not d.any()]  # after the last layer's
+    for mutant in mutants_of(row, operands, out, flat):
         with planted(row, mutant):
             if not differs(model.gradients(), right):
                 table.unchanged += 1

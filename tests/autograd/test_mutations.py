@@ -8,7 +8,7 @@ from benchmarks import mutations
 from tinygrad_loss.op import ROWS
 
 OPS = [name for name in ROWS if name not in mutations.PLUMBING]
-FEW = ["exp", "tanh", "mul", "linear", "softmax", "index", "mse_loss"]
+FEW = ["exp", "tanh", "mul", "linear", "softmax", "index", "mse_loss", "floor"]
 
 
 def check(table: mutations.Table) -> None:
@@ -33,7 +33,7 @@ def test_mutants_of_every_op(op: str) -> None:
     assert total.failed == total.op == total.mutants, table.misses
 
 
-@pytest.mark.parametrize("op", [*FEW, "relu", "amax", "sort", "floor", "sin"])
+@pytest.mark.parametrize("op", [*FEW, "relu", "amax", "sort", "sin"])
 def test_no_right_rule_fails_at_some_points(op: str) -> None:
     _, failures = mutations.false_failures([op], 8 * len(mutations.samples_of(ROWS[op])))  # of every kind
     assert not failures, failures[0]

@@ -53,7 +53,7 @@ class SecondLook:
         self.generator = random.Generator().manual_seed(11)
         self._rounding: tuple[Outputs, list[Array]] | None = None
 
-    def judge(self, j: int, size: float, analytic: float, d: Derivative, slack: float) -> tuple[str, Derivative]:
+    def judge(self, j: int, size: float, analytic: float, d: Derivative) -> tuple[str, Derivative]:
         """Say ``"fail"``, or what is the case instead (``"pass"``, ``"kink"``, ``"precision"``), and the range."""
         line = self.line(j)
         off = abs(analytic - d.nearest(analytic))

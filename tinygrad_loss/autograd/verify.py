@@ -174,7 +174,7 @@ class _Check:
             d = self._element(flat, i, float(slopes[i]))
             kind = self._judge(float(slopes[i]), d, largest)
             if kind == "fail" and len(wrong) < CONFIRMED:
-                kind, d = look.judge(i, abs(float(flat[i])) or self.scale, float(slopes[i]), d, self.slack)
+                kind, d = look.judge(i, abs(float(flat[i])) or self.scale, float(slopes[i]), d)
             index = tuple(int(k) for k in np.unravel_index(i, x.shape))
             moves |= kind not in ("pass", "kink") or d.is_kink or abs(d.value) > d.error
             if kind == "fail":
