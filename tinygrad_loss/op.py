@@ -41,7 +41,7 @@ Location = tuple[CodeType, int]
 # parameters, whether it was recorded). A view made under no_grad has no part in the history; None for the op stands
 # for a custom Function.
 Path = tuple[Any, Any, dict[str, Any], bool]
-_PACKAGE = str(pathlib.Path(__file__).parent) + os.sep
+PACKAGE = str(pathlib.Path(__file__).parent) + os.sep
 
 
 class TensorBase:
@@ -65,6 +65,7 @@ class _Mode(threading.local):
 
     grad = True
     inference = False
+    wide = False  # a gradient check is under way: casts to other floats stay float64
     walk: Any = None  # the backward under way: its number, its nodes, and those that lead to what was asked for
 
     def __init__(self) -> None:
@@ -181,7 +182,7 @@ def user_location(depth: int = 1) -> Location:
         name = frame.f_code.co_filename
         inside = _inside.get(name)
         if inside is None:
-            inside = _inside[name] = name.startswith(_PACKAGE)
+            inside = _inside[name] = name.startswith(PACKAGE)
         if not inside:
             break
         frame = frame.f_back

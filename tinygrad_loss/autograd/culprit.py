@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from .. import random
 from ..dtypes import Array
-from ..op import TensorBase, edge_of, source_line
+from ..op import PACKAGE, edge_of, source_line
 from .differences import EPS, REFUSALS, Derivative, Line, Outputs, derivative, scale_of
 from .hypotheses import Evidence, name_the_mistake
 from .report import Finding
@@ -30,7 +31,7 @@ def find_culprits(
     cotangents: list[Array],
     wrong: list[Wrong],
     gradients: dict[str, Array | None],
-    problem: RuntimeError | None,
+    problem: Exception | None,
     right_nearby: Callable[[str, tuple[int, ...]], bool],
 ) -> list[Finding]:
     """Say which ops make the gradient wrong; if every rule is right by itself, what else happened on the way."""
@@ -48,12 +49,12 @@ def find_culprits(
                 findings.append(Finding(kind, call.row.name, name, index, analytic, d.value, d.error, hint, where))
     if findings:
         return findings
-    finding = _overwritten_values(calls) or _cut_off(bench, calls)
+    finding = _overwritten_values(calls, problem) or _cut_off(bench, calls)
     if finding is not None:
         kind, op, hint, where = finding
         return [Finding(kind, op, name, index, analytic, d.value, d.error, hint, where)]
     if problem is not None:
-        return [Finding("wrong", None, name, index, analytic, d.value, d.error, f"backward raised: {problem}")]
+        return [Finding("wrong", None, name, index, analytic, d.value, d.error, f"backward {_raised(problem)}")]
     return [_without_culprit(calls, bench, wrong, gradients, right_nearby)]
 
 
@@ -82,8 +83,8 @@ def _examine_output(evidence: Evidence) -> list[tuple[str, str]]:
         return []
     try:
         analytic = evidence.analytic(evidence.cotangent)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        return [_from_error(evidence.call, str(error))]
+    except Exception as error:  # noqa: BLE001 -- whatever a rule raises is a finding
+        return [_from_error(error)]
     if analytic is None:
         return []  # the op is not on the tape by itself, so it has no rule to blame
     mistakes = []
@@ -194,31 +195,40 @@ def _stands(evidence: Evidence, i: int, a: Array, numeric: Array, bars: Array, c
     return bool(bad.sum() > LOOKS)
 
 
-def _from_error(call: Call, message: str) -> tuple[str, str]:
+def _from_error(error: Exception) -> tuple[str, str]:
     """A rule that raised: a gradient of another shape than its operand's is transposed, or not summed back."""
-    shapes = re.search(r"got \[(.*?)\] but expected shape compatible with \[(.*?)\]", message)
+    shapes = re.search(r"got \[(.*?)\] but expected shape compatible with \[(.*?)\]", str(error))
     if shapes is None:
-        return "wrong", f"the rule raised: {message}"
-    got, expected = ([int(n) for n in text.split(", ") if n] for text in shapes.groups())
+        return "wrong", f"the rule {_raised(error)}"
+    got, expected = (tuple(int(n) for n in text.split(", ") if n) for text in shapes.groups())
+    said = f"the rule gives a gradient of shape {list(got)} for an operand of shape {list(expected)}"
     if sorted(got) == sorted(expected):
-        return (
-            "transposed",
-            f"the rule gives a gradient of shape {got} for an operand of shape {expected}: transpose it",
-        )
-    return "missing-unbroadcast", f"the rule gives a gradient of shape {got} for an operand of shape {expected}"
+        return "transposed", f"{said}: transpose it"
+    sizes = iter(got)
+    if len(got) > len(expected) and all(n in sizes for n in expected if n != 1):
+        return "missing-unbroadcast", f"{said}: sum it over the other dimensions"
+    return "wrong", said
+
+
+def _raised(error: Exception) -> str:
+    """What was raised, and the user's line that raised it."""
+    what = str(error) if isinstance(error, RuntimeError) else f"{type(error).__name__}: {error}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(PACKAGE)]
+    return f"raised: {what}" + (f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else "")
 
 
 # --- every rule is right by itself --------------------------------------------------------------------------------
 
 
-def _overwritten_values(calls: list[Call]) -> tuple[str, str, str, str] | None:
+def _overwritten_values(calls: list[Call], problem: Exception | None) -> tuple[str, str, str, str] | None:
     for call in calls:
         for value, copy in call.saved:
             if not np.array_equal(value, copy, equal_nan=True):
-                hint = (
-                    "a value that the op saved was written to before the backward, behind the version counter (through "
-                    ".data or .numpy()); write to a clone"
-                )
+                hint = "a value that the op saved was written to before the backward"
+                if problem is None:
+                    hint += ", behind the version counter (through .data or .numpy()); write to a clone"
+                else:
+                    hint += f", which {_raised(problem)}"
                 return "saved-modified", call.row.name, hint, source_line(call.where)
     return None
 
@@ -241,19 +251,21 @@ def _cut_off(bench: Workbench, calls: list[Call]) -> tuple[str, str, str, str] |
         if a.row is not b.row:
             return None
         where = source_line(a.where)
-        if (
-            any(a.tracked)
-            and edge_of(a.result) is None
-            and a.out.dtype.kind == "f"
-            and a.row.rules
-            and _moved(a.out, b.out)
-        ):
+        if any(a.tracked) and edge_of(a.result) is None and a.out.dtype.kind == "f" and _moved(a.out, b.out):
             hint = "its result is not on the tape though its operands are: it was computed inside no_grad()"
+            if not a.row.joint and not any(rule and t for rule, t in zip(a.row.rules, a.tracked, strict=False)):
+                hint = "it has no rule for its operand, so its result is not on the tape: give op(...) a vjp"
             return "detached", a.row.name, hint, where
-        for x, u, v, tracked in zip(a.operands, a.values, b.values, a.tracked, strict=True):
-            if tracked or not isinstance(x, TensorBase) or id(x) in own or not isinstance(v, np.ndarray):
+        for x, u, v, tracked in zip(
+            (*a.operands, *a.params.values()),
+            (*a.values, *a.params.values()),
+            (*b.values, *b.params.values()),
+            (*a.tracked, *(False for _ in a.params)),
+            strict=True,
+        ):
+            if tracked or id(x) in own or not _is_float(u):
                 continue
-            if u.dtype.kind == "f" and _moved(u, v) and not _made_untracked(x, calls):
+            if _moved(u, v) and not _made_untracked(x, calls):
                 hint = (
                     "one of its operands depends on the input but is not on the tape: look for detach(), .data, .item() or "
                     "NumPy on the way to it"
@@ -267,7 +279,12 @@ def _made_untracked(x: Any, calls: list[Call]) -> bool:
     return any(call.result is x and not any(call.tracked) for call in calls)
 
 
-def _moved(a: Array, b: Array) -> bool:
+def _is_float(x: Any) -> bool:
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+
+
+def _moved(a: Any, b: Any) -> bool:
+    a, b = np.asarray(a), np.asarray(b)
     return a.shape != b.shape or not np.array_equal(a, b, equal_nan=True)
 
 
@@ -310,17 +327,20 @@ def _largest(x: Array) -> float:
 def find_nondeterminism(bench: Workbench) -> Finding:
     """Name the first op whose result differs between two runs at the same values."""
     before = random.default_generator.get_state()
+    homes = {name: leaf._array.copy() for name, leaf in bench.leaves.items()}
     first, second = bench.trace(), bench.trace()
-    drew = not np.array_equal(before, random.default_generator.get_state())
-    advice = (
-        "it draws random numbers: call tg.manual_seed(...) inside the function, or model.eval()"
-        if drew
-        else ("it reads something that changes between calls")
-    )
+    written = [name for name, leaf in bench.leaves.items() if _moved(leaf._array, homes[name])]
+    if not np.array_equal(before, random.default_generator.get_state()):
+        advice = "it draws random numbers: call tg.manual_seed(...) inside the function, or model.eval()"
+    elif written:
+        advice = f"the function writes to {written[0]} itself"
+    else:
+        advice = "it reads something that changes between calls"
     name = next(iter(bench.leaves))
     for a, b in zip(first, second, strict=False):
         if a.row is not b.row or _moved(a.out, b.out):
-            hint = f"two evaluations at the same values differ, from this op on; {advice}"
+            within = f" of {a.caller}" if a.caller not in ("", a.row.name) else ""
+            hint = f"two evaluations at the same values differ, from this op{within} on; {advice}"
             return Finding(
                 "nondeterministic", a.row.name, name, (), math.nan, math.nan, math.nan, hint, source_line(a.where)
             )

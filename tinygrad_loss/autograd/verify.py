@@ -89,6 +89,10 @@ def verify(
     """
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, got {order!r}")
+    if tol is not None and not (isinstance(tol, (int, float)) and 0 <= tol < math.inf):
+        raise ValueError(
+            f"tol is a relative difference, 0 or more, got {tol!r}: leave it out to let the error bars decide"
+        )
     bench = Workbench(fn, inputs, names)
     report = GradientReport(order=order)
     for name, dtype in bench.refused:
@@ -130,13 +134,14 @@ class _Check:
             return report
         if any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(base, again, strict=True)):
             report.findings.append(find_nondeterminism(bench))
+            report.evaluations = bench.evaluations
             return report
         self.base = base
         self.cotangents = [self.generator.normal(np.empty(y.shape)) for y in base]
         gradients, problem = bench.gradients(self.cotangents)
         wrong: list[tuple[str, tuple[int, ...], float, Derivative]] = []
         for name, g in gradients.items():
-            wrong += self._input(name, bench.leaves[name], g)
+            wrong += self._input(name, bench.leaves[name], g, math.nan if problem is not None else 0.0)
         self.progress.done()
         report.evaluations = bench.evaluations
         if wrong or problem is not None:
@@ -147,11 +152,11 @@ class _Check:
     # --- one input ----------------------------------------------------------------------------------------------
 
     def _input(
-        self, name: str, leaf: Tensor, gradient: Array | None
+        self, name: str, leaf: Tensor, gradient: Array | None, missing: float
     ) -> list[tuple[str, tuple[int, ...], float, Derivative]]:
         """Compare all or some elements of one input; the wrong ones, worst first."""
         x = leaf._array
-        a = np.zeros(x.shape) if gradient is None else gradient
+        a = np.full(x.shape, missing) if gradient is None else gradient
         largest = float(np.max(np.abs(a[np.isfinite(a)]), initial=0.0))
         self.scale = scale_of(x)
         # Terms that cancel leave rounding: that of the function's own size over the distance on which it changes.
@@ -336,6 +341,11 @@ class _Check:
             if moved or gradient is not None
             else "the output does not depend on this input"
         )
+        if self.bench.is_elsewhere(name):
+            hint += (
+                ": the function uses the tensor itself, and not its argument, which is a copy in float64. For the "
+                "parameters of a module write verify(lambda: ..., module)"
+            )
         self._doubt("vacuous", name, (), 0.0 if gradient is not None else math.nan, Derivative(0.0, 0.0), hint)
 
     def _doubt(self, kind: str, name: str, index: tuple[int, ...], value: float, d: Derivative, hint: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import numpy as np
 
 from .. import dtypes, random
 from ..dtypes import Array
-from ..op import Location, Node, Row, TensorBase, Trace, edge_of, mode, user_location, wrap
+from ..op import PACKAGE, Location, Node, Row, TensorBase, Trace, edge_of, mode, user_location, wrap
 from .backward import grad
 from .differences import REFUSALS
 from .grad_mode import enable_grad, no_grad
@@ -31,6 +33,7 @@ class Call:
     tracked: list[bool]
     saved: list[tuple[Array, Array]]  # what the node saved, and a copy of it
     differentiable: list[int]  # the numbers of the outputs that are on the tape
+    caller: str  # the name of the public function that consists of such calls, as dropout of mul
 
 
 class Workbench:
@@ -43,8 +46,16 @@ class Workbench:
         self.evaluations = 0
         self.module = inputs if hasattr(inputs, "named_parameters") else None
         self._touched: dict[int, tuple[Any, Array, Array]] = {}  # tensors met, their arrays, and what those held
+        self._grads: list[tuple[Any, Any, Array | None]] = []  # their gradients, and what those held
+        self._own: dict[str, Any] = {}  # the tensors given: the function works on copies
         self._quiet: Any = no_grad
+        if not callable(fn):
+            raise TypeError(
+                f"verify takes a function and its inputs, got {type(fn).__name__}: write verify(fn, inputs)"
+            )
         if self.module is not None:
+            if names is not None:
+                raise ValueError("names are for tensors: the parameters of a module have their own")
             for name, parameter in inputs.named_parameters():
                 if parameter._requires_grad:
                     self.leaves[name] = parameter
@@ -52,21 +63,39 @@ class Workbench:
         else:
             self._name_inputs(inputs, names)
         self.fn = fn
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        try:
+            signature = inspect.signature(self.fn)
+        except (TypeError, ValueError):  # some callables have none
+            return
+        try:
+            signature.bind(*self.arguments)
+        except TypeError as error:
+            given = "a module, so without arguments" if self.module is not None else f"{len(self.arguments)} inputs"
+            raise TypeError(f"verify calls the function with {given}, but it takes {signature}: {error}") from None
 
     def _name_inputs(self, inputs: Any, names: Sequence[str] | None) -> None:
         given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
         if names is not None and len(names) != len(given):
             raise ValueError(f"got {len(given)} inputs and {len(names)} names")
+        if names is not None and len(set(names)) != len(names):
+            raise ValueError(f"each input needs a name of its own, got {list(names)}")
         self.arguments = []
         for i, x in enumerate(given):
             if not isinstance(x, TensorBase):
-                raise TypeError(f"verify checks Tensors, got {type(x).__name__} as input {i}; write tensor(...)")
+                raise TypeError(
+                    f"verify checks Tensors, got {type(x).__name__} as input {i}: write tensor(...); several inputs are a "
+                    f"list or a tuple of Tensors, or a Module"
+                )
             name = names[i] if names is not None else f"inputs[{i}]" if len(given) > 1 else "input"
             kind = x._array.dtype.kind
             if kind == "f":
                 leaf = wrap(np.array(x._array, np.float64, order="C"))
                 leaf.requires_grad_()
                 self._given[name] = x._array
+                self._own[name] = x
                 self.leaves[name] = leaf
                 self.arguments.append(leaf)
             else:
@@ -79,6 +108,8 @@ class Workbench:
     def in_float64(self) -> Iterator[None]:
         """Inside, all tensors that the function meets are float64; afterwards everything is as it was."""
         state, default = random.default_generator.get_state(), dtypes.get_default_dtype()
+        parts = [part for owner in (self.module, self.fn) for part in getattr(owner, "modules", list)()]
+        training = [part.training for part in parts]
         if self.module is not None:
             for tensor in (*self.module.parameters(), *self.module.buffers()):
                 self._note(tensor)
@@ -88,10 +119,18 @@ class Workbench:
                 if before.dtype.kind == "f":
                     tensor._array = np.array(before, np.float64, order="C")
             dtypes.set_default_dtype(dtypes.float64)
+            mode.wide = True
             random.default_generator.set_state(state)
             self._choose_mode()
             yield
         finally:
+            mode.wide = False
+            for part, was in zip(parts, training, strict=True):
+                part.training = was
+            for tensor, grad_before, held in self._grads:
+                tensor._grad = grad_before
+                if held is not None:
+                    grad_before._array[...] = held
             for tensor, array, contents in self._touched.values():
                 tensor._array = array
                 if array.flags.writeable:
@@ -102,6 +141,8 @@ class Workbench:
     def _note(self, tensor: Any) -> None:
         if id(tensor) not in self._touched:
             self._touched[id(tensor)] = (tensor, tensor._array, tensor._array.copy())
+            g = tensor._grad
+            self._grads.append((tensor, g, None if g is None else g._array.copy()))
 
     def _meet(self) -> None:
         """Run the function once as it is, to meet every tensor that it did not make itself."""
@@ -136,6 +177,15 @@ class Workbench:
                 self.call()
         except RuntimeError:
             self._quiet = enable_grad
+            try:
+                self.call()
+            except RuntimeError as error:
+                if "dtype" not in str(error):
+                    raise
+                raise RuntimeError(
+                    f"verify works in float64, and there the function raises, while it runs as it is: {error} Give the "
+                    f"tensors that it makes inside the dtype of its input: dtype=x.dtype"
+                ) from error
 
     # --- evaluating ---------------------------------------------------------------------------------------------
 
@@ -149,7 +199,10 @@ class Workbench:
         many = out if isinstance(out, (tuple, list)) else (out,)
         for y in many:
             if not isinstance(y, TensorBase):
-                raise TypeError(f"the function must return a Tensor or a tuple of Tensors, got {type(y).__name__}")
+                raise TypeError(
+                    f"the function must return a Tensor or a tuple of Tensors, got {type(y).__name__}: return the Tensors "
+                    f"themselves, without item() or numpy()"
+                )
         return [y for y in many if y._array.dtype.kind in "fc"]
 
     def evaluate(self) -> list[Array]:
@@ -165,7 +218,7 @@ class Workbench:
         except REFUSALS:
             return [np.full(y.shape, np.nan) for y in like]
 
-    def gradients(self, cotangents: list[Array]) -> tuple[dict[str, Array | None], RuntimeError | None]:
+    def gradients(self, cotangents: list[Array]) -> tuple[dict[str, Array | None], Exception | None]:
         """The analytic gradient of each input, and the error if the backward raised one."""
         with enable_grad():
             outputs = self.outputs()
@@ -176,7 +229,7 @@ class Workbench:
                 found = grad(
                     [y for y, _ in roots], list(self.leaves.values()), [c for _, c in roots], allow_unused=True
                 )
-            except RuntimeError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever a rule raises is a finding
                 return dict.fromkeys(self.leaves), error
         return {k: None if g is None else np.array(g._array) for k, g in zip(self.leaves, found, strict=True)}, None
 
@@ -196,6 +249,10 @@ class Workbench:
 
         self.fn = gradient
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether the function used the tensor that was given itself, and not the copy of it that is its argument."""
+        return id(self._own.get(name)) in self._touched
+
     def trace(self) -> list[Call]:
         """Run the function with a tape and write down every call."""
         calls: list[Call] = []
@@ -211,7 +268,14 @@ class Workbench:
                 Call(
                     row,
                     operands,
-                    [np.array(x._array) if isinstance(x, TensorBase) else x for x in operands],
+                    [
+                        np.array(x._array)
+                        if isinstance(x, TensorBase)
+                        else x.copy()
+                        if isinstance(x, np.ndarray)
+                        else x
+                        for x in operands
+                    ],
                     params,
                     first,
                     np.array(first._array),
@@ -219,12 +283,24 @@ class Workbench:
                     [isinstance(x, TensorBase) and edge_of(x) is not None for x in operands],
                     [(v, v.copy()) for v in kept],
                     on_tape,
+                    _public_function(),
                 )
             )
 
         with enable_grad(), _listening(listen):
             self._last = self.call()  # alive, so that the ids in the trace stay theirs
         return calls
+
+
+def _public_function() -> str:
+    """The name of the outermost function of ops/ on the stack, below the user's."""
+    frame, name = sys._getframe(2), ""
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        title = frame.f_code.co_name
+        if ".ops." in frame.f_globals["__name__"] and title.isidentifier() and not title.startswith("_"):
+            name = title
+        frame = frame.f_back
+    return name
 
 
 def exchange_saved(node: Node, swap: Callable[[Array], Array]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import Array
-from ..op import TensorBase, op, sample
+from ..op import TensorBase, mode, op, sample
 from .arguments import axis, sizes
 from .slicing import select_row, slice_row
 
@@ -318,4 +318,6 @@ def contiguous(input: Tensor, memory_format: memory_format = contiguous_format) 
 def to(x: Any, dtype: Any) -> Any:
     """The same values as another NumPy dtype; the tensor or array itself where it has it."""
     array = x._array if isinstance(x, TensorBase) else x
+    if mode.wide and array.dtype == np.float64 and np.dtype(dtype).kind == "f":
+        return x
     return x if array.dtype == dtype else to_row(x, dtype=dtype)
