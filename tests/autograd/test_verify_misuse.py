@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import tinygrad_loss as tg
 from tinygrad_loss import nn
 from tinygrad_loss.autograd import Function, verify
 from tinygrad_loss.op import ROWS, mode, op
+from tinygrad_loss.verify import main
 
 F = nn.functional
 X = tg.tensor(np.random.default_rng(0).standard_normal((3, 4)))
@@ -193,6 +196,47 @@ def test_a_function_that_uses_the_tensor_and_not_its_argument() -> None:
     assert {f.kind for f in report.findings} == {"vacuous"}
     assert all("and not its argument" in f.hint and "module" in f.hint for f in report.findings)
     assert "argument" not in only(verify(lambda x: tg.ones(2), V)).hint
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+FILES = {
+    "raises": (
+        "def verify_one():\n    raise KeyError('mine')\ndef check_two():\n    return verify(tg.exp, tg.ones(1))\n",
+        1,
+        "RAISED.*line 4, in verify_one.*KeyError: 'mine'.*check_two.*PASS",
+    ),
+    "asserts": (
+        "def check_it():\n    return tg.testing.assert_gradients(lambda x: x.detach() * x, tg.ones(1))\n",
+        1,
+        "RAISED: FAIL.*detached in mul",
+    ),
+    "helpers": ("def check_shape(x, y): pass\ndef verify_it(k=3): return verify(tg.exp, tg.ones(k))\n", 0, "PASS"),
+    "syntax": ("def f(:\n", 2, "cannot be run.*SyntaxError"),
+    "imports": ("import no_such_module\n", 2, "cannot be run.*ModuleNotFoundError"),
+    "exits": ("raise SystemExit(7)\n", 2, "cannot be run.*SystemExit: 7"),
+    "nothing": ("def verify_none(): return []\n", 2, "verify_none"),
+    "random": ("def verify_it(): return verify(tg.exp, tg.ones(1))\n", 0, "PASS"),
+}
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_the_command_on_files_of_all_kinds(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, code, words = FILES[name]
+    path = tmp_path / f"{name}.py"
+    path.write_text(f"import tinygrad_loss as tg\nfrom tinygrad_loss.autograd import verify\n{text}", encoding="utf-8")
+    modules, before = dict(sys.modules), list(sys.path)
+    try:
+        got = main([str(path)])
+    except SystemExit as stop:
+        got = stop.code
+    finally:
+        sys.path[:] = before
+    out, err = capsys.readouterr()
+    assert got == code
+    assert re.search(words, out + err, re.DOTALL), out + err
+    assert "tinygrad_loss/verify.py" not in (out + err)
+    assert all(sys.modules[k] is v for k, v in modules.items())
 
 
 # --- wrong arguments ----------------------------------------------------------------------------------------------
