@@ -81,6 +81,44 @@ def test_a_saved_value_that_was_written_to_in_the_open() -> None:
     assert "version counter" not in finding.hint
 
 
+def test_a_rule_that_writes_to_the_incoming_gradient() -> None:
+    for amount, kind in ((0.0, "zero-gradient"), (3.0, "scale")):
+        twice = function("Twice", lambda x: x * 2, lambda ctx, g, amount=amount: g.mul_(amount))
+        report = verify(lambda x, f=twice: f(x) * 1.0 + x, V)
+        assert (only(report).kind, only(report).op) == (kind, "Twice")
+
+
+def test_a_function_that_writes_to_its_operand() -> None:
+    class Double(Function):
+        @staticmethod
+        def forward(ctx: Any, *xs: Any) -> Any:
+            ctx.mark_dirty(xs[0])
+            return xs[0].mul_(2)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 3
+
+    finding = only(verify(lambda x: Double.apply(x * 1.0) * 1.0, V))
+    assert (finding.kind, finding.op) == ("scale", "Double")
+    assert finding.hint == "the gradient of operand 0 is 3/2 times the right one"
+
+
+@pytest.mark.parametrize(
+    ("op", "fn", "values"),
+    [
+        ("div", lambda x: tg.where(x != 0, x.sin() / x, 1.0), [0.0, 1.0]),
+        ("sqrt", lambda x: tg.where(x > 0, x.sqrt(), 2 * x), [-1.0, 1.0]),
+        ("sqrt", lambda x: tg.where(x > 0.5, x.sqrt(), x * x), [0.0, 1.0]),
+    ],
+)
+def test_nan_from_the_branch_that_where_leaves_out(op: str, fn: Any, values: list[float]) -> None:
+    finding = only(verify(fn, tg.tensor(values)))
+    assert (finding.kind, finding.op, finding.index) == ("wrong", op, (0,))
+    assert math.isnan(finding.analytic)
+    assert "behind where()" in finding.hint
+
+
 # --- what leaves the tape -----------------------------------------------------------------------------------------
 
 CUT: list[tuple[str, Callable[..., Any]]] = [
@@ -123,6 +161,15 @@ def test_casts_inside_do_not_round(fn: Any) -> None:
         assert verify(fn, x), str(verify(fn, x))
     assert not mode.wide
     assert X.float().dtype is tg.float32
+
+
+def test_a_check_inside_a_check() -> None:
+    def fn(x: Any) -> Any:
+        assert verify(tg.exp, V)
+        return x.float().exp()
+
+    assert verify(fn, X)
+    assert not mode.wide
 
 
 def test_a_matrix_of_a_fixed_dtype_inside() -> None:

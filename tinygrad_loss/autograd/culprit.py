@@ -112,7 +112,7 @@ def numeric_gradient(evidence: Evidence, i: int, analytic: Array) -> tuple[Array
     slack = 64 * EPS * float(np.max(np.abs(slopes[np.isfinite(slopes)]), initial=0.0))
     numeric, bars, base = np.empty(chosen.size), np.empty(chosen.size), evidence.forward()
     for k, j in enumerate(chosen):
-        line, size = _line(evidence, flat, int(j), base), abs(float(flat[j]))
+        line, size = _line(evidence, flat, int(j), base), abs(float(flat[j])) if np.isfinite(flat[j]) else 0.0
         d = derivative(line, 2.0 ** round(math.log2(max(size, scale))), float(slopes[j]), slack)
         if 0 < size < scale and not d.accepts(float(slopes[j]), slack):
             d = derivative(line, 2.0 ** round(math.log2(size)), float(slopes[j]), slack)
@@ -296,6 +296,8 @@ def _without_culprit(
     right_nearby: Callable[[str, tuple[int, ...]], bool],
 ) -> Finding:
     name, index, analytic, d = wrong[0]
+    if gradients[name] is not None and not math.isfinite(analytic):
+        return _not_finite(calls, wrong[0])
     if gradients[name] is not None:
         usual = max(1.0, *(_largest(leaf._array) for leaf in bench.leaves.values()))
         largest = max((_largest(call.out) for call in calls), default=0.0)
@@ -315,6 +317,26 @@ def _without_culprit(
         hint = "the input is not on the tape of the output although the output depends on it"
         return Finding("detached", None, name, index, analytic, d.value, d.error, hint)
     return Finding("wrong", None, name, index, analytic, d.value, d.error, hint)
+
+
+def _not_finite(calls: list[Call], wrong: Wrong) -> Finding:
+    """The op where NaN and infinities begin, of a gradient that has them although the function is smooth."""
+    name, index, analytic, d = wrong
+    for call in calls:
+        if any(call.tracked) and call.out.dtype.kind == "f" and not _is_finite(call):
+            hint = (
+                "its result or its slope is not finite at some element, and what follows does not keep that out of the "
+                "gradient (0 * inf is NaN, behind where() too): give the op a harmless operand there"
+            )
+            where = source_line(call.where)
+            return Finding("wrong", call.row.name, name, index, analytic, d.value, d.error, hint, where)
+    return Finding("wrong", None, name, index, analytic, d.value, d.error, "no single op's rule explains it")
+
+
+def _is_finite(call: Call) -> bool:
+    need = [i for i, (v, t) in enumerate(zip(call.values, call.tracked, strict=True)) if t and v.dtype.kind == "f"]
+    slopes = Evidence(call, call.values, need, random.Generator().manual_seed(1)).analytic(np.ones_like(call.out))
+    return all(np.isfinite(x).all() for x in (call.out, *(slopes or {}).values()))
 
 
 def _largest(x: Array) -> float:

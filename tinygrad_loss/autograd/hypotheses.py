@@ -32,10 +32,14 @@ class Evidence:
         self.cotangent: Array = generator.normal(np.empty(self.out.shape))
 
     def _run(self, values: list[Any], need: list[int]) -> tuple[Any, list[Any]]:
-        tensors = [wrap(v) if isinstance(v, np.ndarray) else v for v in values]
+        tensors: list[Any] = [wrap(v) if isinstance(v, np.ndarray) else v for v in values]
         for i in need:
             tensors[i].requires_grad_()
-        out = self.call.row.call(*tensors, **self.call.params)
+        # A custom Function may write to its operands: it gets copies, which are not leaves.
+        operands = tensors
+        if isinstance(self.call.row, FunctionRow):
+            operands = [t.clone() if isinstance(v, np.ndarray) else t for t, v in zip(tensors, values, strict=True)]
+        out = self.call.row.call(*operands, **self.call.params)
         return (out[self.output] if isinstance(out, (tuple, list)) else out), tensors
 
     def forward(self) -> list[Array]:
@@ -57,7 +61,7 @@ class Evidence:
                 return None
             if tamper is not None:
                 tamper(out._node, out._array)
-            found = grad(out, [tensors[i] for i in self.need], wrap(cotangent), allow_unused=True)
+            found = grad(out, [tensors[i] for i in self.need], wrap(cotangent.copy()), allow_unused=True)
         zeros = [np.zeros(tensors[i]._array.shape) for i in self.need]
         return {i: z if g is None else np.array(g._array) for i, g, z in zip(self.need, found, zeros, strict=True)}
 
@@ -299,6 +303,7 @@ def _operand(evidence: Evidence, i: int) -> str:
     row = evidence.call.row
     names = list(row.operands)
     if isinstance(row, FunctionRow) and row.function is not None:
-        names = list(inspect.signature(row.function.forward).parameters)
+        parameters = inspect.signature(row.function.forward).parameters
+        names = [name for name, p in parameters.items() if p.kind is not p.VAR_POSITIONAL]
         names = names[row.function.setup_context is Function.setup_context :]  # the first is the context
     return names[i] if i < len(names) else f"operand {i}"

@@ -162,7 +162,7 @@ def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float
         return "precision"  # they reach across a jump
     gap = abs(nearest - analytic)
     if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?
-        gap = max(abs(nearest), d.error)
+        gap = max(abs(nearest), d.error, reach / size)
     if gap * size <= 64 * EPS * reach:
         return (
             "precision"  # over the whole distance on which the function changes, less than rounding (e**-90 beside 1)

@@ -107,7 +107,7 @@ class Workbench:
     @contextmanager
     def in_float64(self) -> Iterator[None]:
         """Inside, all tensors that the function meets are float64; afterwards everything is as it was."""
-        state, default = random.default_generator.get_state(), dtypes.get_default_dtype()
+        state, default, wide = random.default_generator.get_state(), dtypes.get_default_dtype(), mode.wide
         parts = [part for owner in (self.module, self.fn) for part in getattr(owner, "modules", list)()]
         training = [part.training for part in parts]
         if self.module is not None:
@@ -124,7 +124,7 @@ class Workbench:
             self._choose_mode()
             yield
         finally:
-            mode.wide = False
+            mode.wide = wide
             for part, was in zip(parts, training, strict=True):
                 part.training = was
             for tensor, grad_before, held in self._grads:
@@ -222,7 +222,8 @@ class Workbench:
         """The analytic gradient of each input, and the error if the backward raised one."""
         with enable_grad():
             outputs = self.outputs()
-            roots = [(y, wrap(c)) for y, c in zip(outputs, cotangents, strict=True) if edge_of(y) is not None]
+            # Copies, for a rule may write to what it is given.
+            roots = [(y, wrap(c.copy())) for y, c in zip(outputs, cotangents, strict=True) if edge_of(y) is not None]
             if not roots:
                 return dict.fromkeys(self.leaves), None
             try:
