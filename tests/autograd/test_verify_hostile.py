@@ -12,7 +12,8 @@ import pytest
 
 import tinygrad_loss as tg
 from tinygrad_loss import nn
-from tinygrad_loss.autograd import Function, verify
+from tinygrad_loss.autograd import Function, complex_step, verify
+from tinygrad_loss.autograd.workbench import Workbench
 
 X = tg.tensor([0.3, 0.7, 1.1], dtype=tg.float64)
 
@@ -92,13 +93,17 @@ def pair_of_relus(x: Any) -> Any:
 RIGHT: list[tuple[str, Callable[..., Any], list[float], str]] = [
     ("waves narrower than the first steps", lambda x: x.sin(), [1e9, -3e8, 0.5], "pass"),
     ("treads narrower than the first steps", lambda x: x.frac(), [1e8 + 0.3, -2e8 + 0.4, 0.5], "pass"),
-    ("waves narrower than any step", lambda x: x.sin(), [1e17, 3e17, 2e16], "inconclusive"),
+    ("waves narrower than any step", lambda x: x.sin(), [1e17, 3e17, 2e16], "pass"),
+    ("waves wider than the spacing by little", lambda x: x.sin(), [2428986884231.9854, 1.5e12], "pass"),
     ("a jump", lambda x: x.ceil() * x, [3e8, 2e8, 1.5], "inconclusive"),
     ("a tie of three, where one alone moves nothing", lambda x: x.median(), [0.5, 0.5, 0.5, 2.0], "inconclusive"),
     ("saturation", lambda x: x.softmax(0) * tg.tensor([1.0, 2.0, 3.0]), [0.5, 250.0, -0.5], "pass"),
     ("a tie of three, sorted", lambda x: x.sort()[0], [0.5, 0.5, 0.5, 2.0], "inconclusive"),
     ("two kinks that make a straight line", pair_of_relus, [0.0, 1.0], "inconclusive"),
-    ("rounding on the way", lambda x: 3 * ((x + 1e14) - 1e14), [1.0, 2.0], "inconclusive"),
+    ("rounding on the way", lambda x: 3 * ((x + 1e14) - 1e14), [1.0, 2.0], "pass"),
+    ("rounding in the end", lambda x: x + 1e17, [1.0, 2.0], "pass"),
+    ("a share that rounding hides", lambda x: (1e-3 * x, 1e-11 * x.tanh() + 1e7), [1.0, 1e9], "pass"),
+    ("rounding around a kink", lambda x: 3 * ((x.abs() + 1e14) - 1e14), [1.0, 2.0], "inconclusive"),
     ("infinities", lambda x: x.exp(), [math.inf, -math.inf, 1.0], "inconclusive"),
     ("NaN", lambda x: x.exp(), [math.nan, 1.0], "inconclusive"),
     ("a vertical slope", lambda x: x.abs().sqrt(), [0.0, 1.0], "inconclusive"),
@@ -110,6 +115,56 @@ RIGHT: list[tuple[str, Callable[..., Any], list[float], str]] = [
 def test_right_gradients_do_not_fail(name: str, fn: Any, values: list[float], verdict: str) -> None:
     report = verify(fn, tg.tensor(values, dtype=tg.float64))
     assert report.verdict == verdict, str(report)
+
+
+WITNESSED = [lambda x: x.sin(), lambda x: 3 * ((x + 1e17) - 1e17), lambda x: (x + 1e14) * 2.0]
+
+
+@pytest.mark.parametrize("fn", WITNESSED)
+def test_the_complex_step_confirms_and_does_not_accuse(fn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tg.tensor([1e17, 3e17] if fn is WITNESSED[0] else [1.0, 2.0], dtype=tg.float64)
+    for order in (1, 2) if fn is WITNESSED[0] else (1,):
+        report = verify(fn, x, order=order)
+        assert report.verdict == "pass", str(report)
+        assert "complex step confirms" in report.notes[0]
+    monkeypatch.setattr(complex_step.ComplexStep, "slope", lambda *args: (1e-7, 1e-6))
+    assert {f.kind for f in verify(fn, x).findings} <= {"precision", "vacuous"}
+    assert verify(fn, x).verdict == "inconclusive"
+    monkeypatch.undo()
+    for wrong in (lambda ctx, g: 1.001 * g, lambda ctx, g: g):  # without a definition in NumPy there is no witness
+        own = function("Own", lambda x: 1.0 * x, wrong)
+        assert verify(lambda x, own=own: fn(own(x)), x).verdict != "pass"
+
+
+def test_the_complex_step_believes_only_what_it_may() -> None:
+    def step(fn: Any, x: Any) -> Any:
+        bench = Workbench(fn, x, None)
+        with bench.in_float64():
+            (leaf,) = bench.leaves.values()
+            return complex_step.ComplexStep(bench).slope(leaf, 0, [np.ones_like(bench.evaluate()[0])])
+
+    at = tg.tensor([0.7, 0.2], dtype=tg.float64)
+    slope, size = step(lambda x: (x * x).sin(), at)
+    assert slope == pytest.approx(1.4 * math.cos(0.49), rel=1e-15)
+    assert size == pytest.approx(abs(slope))
+    assert step(lambda x: tg.nn.functional.layer_norm(tg.stack([x, x.sigmoid()]), [2]).tanh(), at) is not None
+
+    def written(x: Any) -> Any:
+        y = x * 2
+        y[0] = y[0] * x[1]
+        return y
+
+    for fn in (
+        tg.abs,
+        lambda x: x.abs().exp(),
+        tg.floor,
+        written,
+        lambda x: x.detach() * x,
+        function("No", tg.exp, tg.exp),
+    ):
+        assert step(fn, at) is None
+    assert step(tg.relu, tg.zeros(2)) is None  # one way it is 1, the other way 0
+    assert step(lambda x: x.max(), tg.zeros(2)) is None
 
 
 def test_an_error_beside_outputs_that_rounding_holds_still() -> None:

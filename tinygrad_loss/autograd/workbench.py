@@ -289,8 +289,12 @@ class Workbench:
             )
 
         with enable_grad(), _listening(listen):
-            self._last = self.call()  # alive, so that the ids in the trace stay theirs
+            self._last = self.outputs()  # alive, so that the ids in the trace stay theirs
         return calls
+
+    def traced_outputs(self) -> list[Any]:
+        """The outputs of the run that ``trace`` wrote down."""
+        return self._last
 
 
 def _public_function() -> str:
