@@ -478,6 +478,8 @@ def markdown(table: Table, torch: bool) -> str:
         lines.append(
             f"Of the right gradients gradcheck refused {table.alarms['slow']}, fast_mode {table.alarms['fast']}."
         )
+    by_op = (t.line(f"`{name}`", torch) for name, t in sorted(table.by_op.items()))
+    lines += ["", "## By op", "", head.replace("| |", "| op |", 1), *by_op]
     return "\n".join(lines)
 
 

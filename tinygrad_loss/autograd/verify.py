@@ -67,7 +67,8 @@ def verify(
     Notes
     -----
     Central differences with Richardson and Ridders extrapolation (Ridders 1982); the disagreement within the
-    extrapolation table is the error bar.
+    extrapolation table is the error bar. Where rounding leaves nothing of a difference, the complex step (Squire and Trapp
+    1998) may confirm the rule; the notes say so.
 
     Examples
     --------
