@@ -72,6 +72,25 @@ def test_every_scale(name: str, f: Any, df: Any, values: list[float]) -> None:
         assert kinds(report) == ([] if kind is None else [(kind, name.title())]), factor
 
 
+HARD = [
+    (
+        "waves narrower than the first steps",
+        lambda x: x.sin(),
+        lambda x: x.cos(),
+        [2807242.22982401, -2916657.95333617],
+    ),
+    ("tiny beside what it is added to", lambda x: x.exp(), lambda x: x.exp(), [5e-12, -1e-10]),
+]
+
+
+@pytest.mark.parametrize(("name", "f", "df", "values"), HARD, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_mistake_that_first_steps_do_not_see(name: str, f: Any, df: Any, values: list[float]) -> None:
+    x = tg.tensor(values, dtype=tg.float64)
+    for factor in (1.0, 1.0005, -1.0, 0.0):
+        rule = function("Rule", f, lambda ctx, g, c=factor: c * g * df(ctx.saved_tensors[0]))
+        assert (verify(rule, x).verdict == "pass") == (factor == 1.0), factor
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_gradient_that_is_not_finite_fails(bad: float) -> None:
     def backward(ctx: Any, g: Any) -> Any:

@@ -190,7 +190,7 @@ def _stands(evidence: Evidence, i: int, a: Array, numeric: Array, bars: Array, c
     for k in np.flatnonzero(bad)[:LOOKS]:
         j = int(chosen[k])
         d = Derivative(float(numeric[k]), float(bars[k]))
-        if look.judge(j, abs(float(flat[j])) or scale, float(a.reshape(-1)[j]), d)[0] == "fail":
+        if look.judge(j, abs(float(flat[j])) or scale, float(a.reshape(-1)[j]), d, float(bars[k]))[0] == "fail":
             return True
     return bool(bad.sum() > LOOKS)
 

@@ -53,12 +53,16 @@ class SecondLook:
         self.generator = random.Generator().manual_seed(11)
         self._rounding: tuple[Outputs, list[Array]] | None = None
 
-    def judge(self, j: int, size: float, analytic: float, d: Derivative) -> tuple[str, Derivative]:
+    def judge(self, j: int, size: float, analytic: float, d: Derivative, slack: float) -> tuple[str, Derivative]:
         """Say ``"fail"``, or what is the case instead (``"pass"``, ``"kink"``, ``"precision"``), and the range."""
         line = self.line(j)
         off = abs(analytic - d.nearest(analytic))
         jitter, scatter = self.rounding(self.outputs())
-        said = settle(line, analytic, d, size, scale_of(self.inputs[0]), jitter)
+        said, step = settle(line, analytic, d, size, scale_of(self.inputs[0]), jitter)
+        if said == "pass":  # so much the plateau says; how well is seen from its own steps
+            near = derivative(line, step / FIRST, analytic, slack)
+            close = near.accepts(analytic, slack + 10 * near.error) and near.error <= 0.01 * abs(near.value)
+            return ("pass" if close else "precision"), near
         spread = max((abs(float(s.reshape(-1)[j])) for s in scatter), default=0.0)
         rough = not d.is_kink and spread <= 0.25 * max(abs(analytic), abs(d.value)) and off <= 32 * spread
         if said == "precision" or (said == "fail" and (rough or self._is_swallowed(j, line, size, analytic, d, off))):
@@ -147,29 +151,31 @@ class SecondLook:
                 x[...] = home
 
 
-def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float, jitter: Outputs) -> str:
-    """Ask the smallest steps at which the slopes are the same again and again whether an analytic value is wrong."""
+def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float, jitter: Outputs) -> tuple[str, float]:
+    """Ask the smallest steps at which the slopes are the same again and again whether an analytic value is wrong.
+
+    Returns the answer, and the step where the slopes began to agree.
+    """
     far = [line.at(s * t) for t in {size, scale} for s in (1.0, -1.0, FIRST, -FIRST)]
     noise, reach = line.noise(far, jitter)
     if noise > 1e-3 * reach:
-        return "precision"  # the last bits of the inputs change as much as any step does
+        return "precision", math.nan  # the last bits of the inputs change as much as any step does
     nearest = d.nearest(analytic)
     usual = (
         2 * EPS * (sum(float(np.vdot(np.abs(y), np.abs(c))) for y, c in zip(line.base, line.cotangents, strict=True)))
     )
     steepest = max(abs(nearest), abs(analytic) if math.isfinite(analytic) else 0.0)
     if noise > 1e5 * (usual + 2 * EPS * steepest * size):
-        return "precision"  # they reach across a jump
+        return "precision", math.nan  # they reach across a jump
     gap = abs(nearest - analytic)
     if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?
         gap = max(abs(nearest), d.error, reach / size)
     if gap * size <= 64 * EPS * reach:
-        return (
-            "precision"  # over the whole distance on which the function changes, less than rounding (e**-90 beside 1)
-        )
+        # Over the whole distance on which the function changes, less than rounding (e**-90 beside 1).
+        return "precision", math.nan
     smallest = max(20 * noise / gap if gap else math.inf, 2.0**-51 * size, 2.0**-1060)
     if not smallest < size * FIRST:
-        return "precision"
+        return "precision", math.nan
     h = 2.0 ** math.ceil(math.log2(smallest))
     ranges: list[tuple[float, float]] = []
     central, forward, backward, _ = line.slopes(h)
@@ -187,8 +193,8 @@ def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float
         if len(last) == PLATEAU and all(max(ends) - min(ends) <= gap / 4 for ends in zip(*last, strict=True)):
             low, high = (sum(ends) / PLATEAU for ends in zip(*last, strict=True))
             if low - gap / 4 <= analytic <= high + gap / 4:
-                return "pass"
+                return "pass", h / RATIO**PLATEAU
             # Steps across many waves agree as well, on nothing: the smaller ones must not say otherwise.
             near = any(low - gap / 4 <= analytic <= high + gap / 4 for low, high in ranges)
-            return "precision" if near else "fail"
-    return "precision"
+            return ("precision" if near else "fail"), math.nan
+    return "precision", math.nan

@@ -162,7 +162,7 @@ class _Check:
         x = leaf._array
         a = np.full(x.shape, missing) if gradient is None else gradient
         largest = float(np.max(np.abs(a[np.isfinite(a)]), initial=0.0))
-        self.scale = scale_of(x)
+        self.scale = self._scale(x)
         # Terms that cancel leave rounding: that of the function's own size over the distance on which it changes.
         self.floor = (
             4
@@ -183,7 +183,7 @@ class _Check:
             d = self._element(flat, i, float(slopes[i]))
             kind = self._judge(float(slopes[i]), d, largest)
             if kind == "fail" and len(wrong) < CONFIRMED:
-                kind, d = look.judge(i, abs(float(flat[i])) or self.scale, float(slopes[i]), d)
+                kind, d = look.judge(i, abs(float(flat[i])) or self.scale, float(slopes[i]), d, self.slack)
             index = tuple(int(k) for k in np.unravel_index(i, x.shape))
             moves |= kind not in ("pass", "kink") or d.is_kink or abs(d.value) > d.error
             if kind == "fail":
@@ -216,6 +216,26 @@ class _Check:
                 index, value, d = group[0]
                 self._doubt(kind, name, index, value, d, _why(kind, len(group), value, d))
         return sorted(wrong, key=lambda w: -_badness(w[2], w[3]))
+
+    def _scale(self, x: Array) -> float:
+        """The distance on which the function changes: that of x, or 1 if x is small and differences are sharper there."""
+        scale = scale_of(x)
+        if scale > 2.0**-10 or not x.size:
+            return scale
+        home, way = x.copy(), self.generator.normal(np.empty(x.shape))
+
+        def at(t: float) -> Outputs:
+            x[...] = home + t * way
+            try:
+                return self.bench.attempt(self.base)
+            finally:
+                x[...] = home
+
+        def blur(s: float) -> float:
+            d = derivative(Line(at, self.base, self.cotangents), 2.0 ** round(math.log2(s)))
+            return d.error / abs(d.value) if d.value and not d.is_kink else math.inf
+
+        return 1.0 if blur(1.0) < blur(scale) else scale
 
     def _confirmed(self, elements: list[tuple[str, tuple[int, ...], float, Derivative]]) -> bool:
         """Whether the complex step gives the analytic value at all of these elements."""
@@ -291,7 +311,7 @@ class _Check:
         self.report.worst = max(self.report.worst, abs(analytic - d.value) / (d.error + self.slack + 1e-300))
         return (
             "precision"
-            if d.error > 0.01 * max(largest, abs(d.value)) and d.error > 1e-300 and abs(d.value) > d.error
+            if d.error > 0.001 * max(largest, abs(d.value)) and d.error > 1e-300 and abs(d.value) > d.error
             else "pass"
         )
 
