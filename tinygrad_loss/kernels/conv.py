@@ -196,9 +196,11 @@ def _packed(weight: Array, height: int) -> Array:
     """(groups, outputs, taps) -> (groups, blocks, taps, height): what a tile needs for one tap lies together."""
     groups, outputs, taps = weight.shape
     blocks = -(-outputs // height)
-    packed = np.zeros((groups, blocks * height, taps), weight.dtype)
-    packed[:, :outputs] = weight
-    return np.ascontiguousarray(packed.reshape(groups, blocks, height, taps).swapaxes(2, 3))
+    if blocks * height > outputs:
+        padded = np.zeros((groups, blocks * height, taps), weight.dtype)
+        padded[:, :outputs] = weight
+        weight = padded
+    return weight.reshape(groups, blocks, height, taps).swapaxes(2, 3).copy()
 
 
 def _grain(images: int, work: int) -> int:

@@ -158,12 +158,17 @@ def _out(x: Array, windows: Windows, dtype: Any) -> Array:
 
 def _each_plane(kernel: Callable[..., None], arrays: tuple[Array, ...], tables: tuple[Array, ...], out: Array) -> None:
     """Call kernel(*arrays, *tables, out) for chunks of planes."""
+    if not out.size or not arrays[0].size:
+        return
+    grain = max(1, GRAIN // max(arrays[0][0].size, out[0].size))
+    if len(out) <= grain:
+        kernel(*arrays, *tables, out)
+        return
 
     def run(first: int, last: int) -> None:
         kernel(*(a[first:last] for a in arrays), *tables, out[first:last])
 
-    if out.size and arrays[0].size:
-        parallel(run, len(out), max(1, GRAIN // max(arrays[0][0].size, out[0].size)))
+    parallel(run, len(out), grain)
 
 
 def _maximum(kernel: Callable[..., None], arrays: tuple[Array, ...], x: Array, windows: Windows, out: Array) -> Array:
