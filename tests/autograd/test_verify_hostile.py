@@ -370,3 +370,22 @@ def test_a_million_parameters_in_a_minute() -> None:
     start = time.process_time()
     assert verify(lambda: nn.functional.mse_loss(net(x), y), net)
     assert time.process_time() - start < 60
+
+
+def test_a_pole_that_long_steps_reach_hides_no_mistake():
+    """Beside 1e24, which stands outside (0, 1), everything would be rounding."""
+
+    class Steep(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return 1 / (x * (1 - x)).clamp(min=1e-12) ** 2
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * g * (1 - 2 * x) / (x * (1 - x)) ** 3  # the sign is missing
+
+    report = verify(Steep.apply, tg.tensor([0.3, 0.8, 0.7]))
+    assert report.verdict == "fail"
+    assert (report.findings[0].kind, report.findings[0].op) == ("sign", "Steep")

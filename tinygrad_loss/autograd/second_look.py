@@ -170,7 +170,9 @@ def settle(line: Line, analytic: float, d: Derivative, size: float, scale: float
     gap = abs(nearest - analytic)
     if not math.isfinite(gap):  # the rule gives NaN or an infinity: is the slope finite?
         gap = max(abs(nearest), d.error, reach / size)
-    if gap * size <= 64 * EPS * reach:
+    # What the function does far beyond its values here, and beyond the size of its cotangents, is a pole's or a domain's end.
+    weights = sum(float(np.abs(c).sum()) for c in line.cotangents)
+    if gap * size <= 64 * EPS * min(reach, max(usual / (2 * EPS), weights)):
         # Over the whole distance on which the function changes, less than rounding (e**-90 beside 1).
         return "precision", math.nan
     smallest = max(20 * noise / gap if gap else math.inf, 2.0**-51 * size, 2.0**-1060)
