@@ -418,6 +418,19 @@ class Row:
         picker = eval(f"lambda out, xs, params: ({''.join(p + ', ' for p in parts)})", {"shape": np.shape})
         return picker, sources
 
+    def in_numpy(self, operands: Sequence[Any], params: dict[str, Any]) -> Array:
+        """What the op computes, by its definition in NumPy."""
+        if self.numpy is None:
+            raise TypeError(f"op {self.name!r} has no definition in NumPy")
+        if callable(self.numpy):
+            return np.asarray(self.numpy(*operands, **params))
+        names = [f"operand_{k}" for k in range(len(operands))]
+        fields = dict(zip(self.operands, names, strict=False)) | {name: name for name in params}
+        if self.variadic:
+            fields[self.variadic] = "".join(f"{name}, " for name in names[len(self.operands) :])
+        values = {"np": np, **dict(zip(names, operands, strict=True)), **params}
+        return np.asarray(eval(self.numpy.format(**fields), values))
+
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 

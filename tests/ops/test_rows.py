@@ -47,17 +47,6 @@ def call(row: Row, arrays: list[Any], params: dict[str, Any], need: list[int]) -
     return first(row.call(*tensors, **params)), tensors
 
 
-def in_numpy(row: Row, arrays: list[Any], params: dict[str, Any]) -> Any:
-    if callable(row.numpy):
-        return row.numpy(*arrays, **params)
-    names = [*row.operands, *(f"{row.variadic}{i}" for i in range(len(arrays) - len(row.operands)))]
-    fields = {n: n for n in (*names, *params)}
-    if row.variadic:
-        fields[row.variadic] = ", ".join(names[len(row.operands) :])
-    source = row.numpy.format(**fields)  # type: ignore[union-attr]
-    return eval(source, {"np": np, **dict(zip(names, arrays, strict=True)), **params})
-
-
 def differences(f: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The gradient of a scalar function by a five-point stencil (error of order h^4)."""
     out, h = np.zeros_like(x), 1e-3
@@ -96,7 +85,7 @@ def test_example_of_a_row_that_is_a_public_function(row: Row) -> None:
 def test_value_is_that_of_the_numpy_line(row: Row, spec: Any, params: Any) -> None:
     arrays = operands_of(row, spec)
     out, _ = call(row, arrays, params, [])
-    expected = in_numpy(row, arrays, params)
+    expected = row.in_numpy(arrays, params)
     assert out._array.shape == np.shape(expected)
     np.testing.assert_allclose(out._array, expected, rtol=1e-12, atol=1e-12)
     raw = first(row.call(*[np.asarray(a) if is_float(a) else a for a in arrays], **params))

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import Array
-from ..op import Row
 from .differences import scale_of
 from .workbench import Call, Workbench
 
@@ -61,7 +60,7 @@ class ComplexStep:
                 if not self._is_analytic(call):
                     raise TypeError(f"{call.row.name} is not analytic")
                 self.analytic.add(k)
-            values[id(call.result)] = _in_numpy(call.row, operands, call.params)
+            values[id(call.result)] = call.row.in_numpy(operands, call.params)
         return [values[id(y)] for y in self.outputs]
 
     def _is_the_function(self, bench: Workbench) -> bool:
@@ -94,7 +93,7 @@ class ComplexStep:
 
         def go(t: complex) -> Array:
             moved = [x + t * w if isinstance(w, np.ndarray) else x for x, w in zip(at, ways, strict=True)]
-            return _in_numpy(call.row, moved, call.params)
+            return call.row.in_numpy(moved, call.params)
 
         exact, rough = go(1e-30j).imag / 1e-30, (go(1e-6) - go(-1e-6)) / 2e-6
         return bool(np.allclose(exact, rough, 1e-3, 1e-4 * (1.0 + np.max(np.abs(rough), initial=0.0))))
@@ -107,16 +106,3 @@ class ComplexStep:
                 return ask()
         except UNABLE:
             return None
-
-
-def _in_numpy(row: Row, operands: list[Any], params: dict[str, Any]) -> Array:
-    """What a row computes, by its definition in NumPy."""
-    if row.numpy is None:
-        raise TypeError(f"{row.name} has no definition in NumPy")
-    if callable(row.numpy):
-        return np.asarray(row.numpy(*operands, **params))
-    names = [f"operand_{k}" for k in range(len(operands))]
-    fields = dict(zip(row.operands, names, strict=False)) | {name: name for name in params}
-    if row.variadic:
-        fields[row.variadic] = "".join(f"{name}, " for name in names[len(row.operands) :])
-    return np.asarray(eval(row.numpy.format(**fields), {"np": np, **dict(zip(names, operands, strict=True)), **params}))
