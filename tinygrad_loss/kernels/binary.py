@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import scalar
-from .dense import two_sum
+from .dense import corrected, two_sum
 from .jit import Array, inline, jit, reassociating
 from .pointwise import BLOCK, first_outside, full, gradient, slopes, total, value
 
@@ -121,7 +121,7 @@ def _bce_logits(x: Array, t: Array, positive: Array, w: Array, out: Array) -> fl
     for a in range(0, x.size, BLOCK):
         whole, e = two_sum(whole, sum_of_labels(x[a : a + BLOCK], t[a : a + BLOCK]))
         lost += e
-    return whole + lost if lost == lost else whole
+    return corrected(whole, lost)
 
 
 @jit

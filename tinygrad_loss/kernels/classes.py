@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import scalar
-from .dense import exact_sum, sum_, two_sum
+from .dense import corrected, exact_sum, sum_, two_sum
 from .jit import Array, by_dtype, fma, inline, jit, reassociating
 from .pointwise import NOTHING, flat
 from .rowwise import BLOCK, SHORT, exponentials, lost_in, row_pieces, row_sums
@@ -131,7 +131,7 @@ def soft_loss_64(x: Array, q: Array, high: float, rest: float, terms: Array) -> 
     term = share * whole
     total, e = two_sum(total, term)
     lost += e + (fma(share, whole, -term) + more * whole)
-    return total + lost if lost == lost else total  # infinity needs no correction
+    return corrected(total, lost)
 
 
 # Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf.

@@ -26,6 +26,12 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
     return s, (a - (s - back)) + (b - back)
 
 
+@inline
+def corrected(whole: float, lost: float) -> float:
+    """A sum with what its roundings lost; infinity needs no correction: inf - inf inside two_sum is NaN."""
+    return whole + lost if lost == lost else whole
+
+
 @jit
 def _column_sum(g: Array, out: Array) -> None:
     rows, columns = g.shape
@@ -40,7 +46,7 @@ def _column_sum(g: Array, out: Array) -> None:
             whole[j] = s
             lost[j] += e
     for j in range(columns):
-        out[j] = whole[j] + lost[j] if lost[j] == lost[j] else whole[j]
+        out[j] = corrected(whole[j], lost[j])
 
 
 @reassociating
@@ -60,7 +66,7 @@ def exact_sum(x: Array) -> float:
     for start in range(0, x.size, block):
         whole, e = two_sum(whole, plain_sum(x[start : start + block]))
         lost += e
-    return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
+    return corrected(whole, lost)
 
 
 @jit

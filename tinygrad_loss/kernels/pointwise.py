@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .dense import plain_sum, two_sum
+from .dense import corrected, plain_sum, two_sum
 from .jit import Array, inline
 from .threads import parallel
 
@@ -45,7 +45,7 @@ def total(loss: Callable[..., float], x: Array, t: Array, q: Array, w: Array, ou
             stored[i] = block[i]
         whole, e = two_sum(whole, plain_sum(block))
         lost += e
-    return whole + lost if lost == lost else whole  # inf - inf inside two_sum is NaN: infinity needs no correction
+    return corrected(whole, lost)
 
 
 @inline

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .dense import exact_sum, two_sum
+from .dense import corrected, exact_sum, two_sum
 from .jit import Array, jit, reassociating
 from .threads import parallel
 
@@ -41,7 +41,7 @@ def _sum_middle(x: Array, out: Array) -> None:
                 whole[j] = s
                 lost[j] += e
         for j in range(inner):
-            out[o, j] = whole[j] + lost[j] if lost[j] == lost[j] else whole[j]
+            out[o, j] = corrected(whole[j], lost[j])
 
 
 @reassociating
