@@ -226,7 +226,8 @@ class Node:
     row: Row
     seq: int
     edges: tuple[Any, ...]  # per operand: the Node that made it, the leaf Tensor itself, or None
-    given: dict[int, Any]  # the constants among the operands: weakly, for who looks at the tape while they live
+    # The constants among the operands, for who looks at the tape: numbers, and what holds data, weakly.
+    given: dict[int, Any]
     params: dict[str, Any]
     saved: list[tuple[Any, ...] | None] | None  # per rule its save list; None once freed
     counters: list[list[Any]]  # the version counters of the operands and then of the outputs,
@@ -342,7 +343,9 @@ class Row:
         promote: str | None,
         view: bool,
         outputs: tuple[str, ...],
+        kept: tuple[str, ...],
         grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None,
+        quiet: bool,
     ) -> None:
         code: Any = getattr(forward, "__code__", None)
         self.operands: tuple[str, ...]
@@ -363,19 +366,20 @@ class Row:
         self.promote = promote
         self.view = view
         self.outputs = outputs
+        self.kept = kept
         self.joint = callable(vjp) and (self.variadic is not None or len(self.operands) > 1)
         self.rules: tuple[Rule | None, ...] = (vjp,) if callable(vjp) else tuple(vjp or ())
         compiled = [self._picker(rule) if rule else (None, []) for rule in self.rules]
         self.pickers = [picker for picker, _ in compiled]
         self.sources = [sources for _, sources in compiled]
-        self.keeps = any(source is not None for sources in self.sources for source in sources)
+        self.keeps = bool(kept) or any(source is not None for sources in self.sources for source in sources)
         self.call: Callable[..., Any]
         self.node_types: dict[str, type[Node]] = {}
         self.title = grad_name if callable(grad_name) else None
         camel = "".join(part.capitalize() for part in name.strip("_").split("_"))
         self.node_type = self.named(grad_name if isinstance(grad_name, str) else f"{camel}Backward0")
         # Kernels raise no floating point warnings; NumPy's functions do.
-        self.quiet = getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
+        self.quiet = quiet or getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
 
     def named(self, title: str) -> type[Node]:
         """The class of this row's nodes that has this name."""
@@ -404,14 +408,16 @@ class Row:
                 part, source = f"xs[{len(self.operands)}:]", ("operands", len(self.operands))
             elif name in self.outputs:
                 j = self.outputs.index(name)
-                part = "out" if len(self.outputs) == 1 else f"out[{j}]"
+                part = "out" if len(self.outputs) + len(self.kept) == 1 else f"out[{j}]"
                 source = ("output", j)
+            elif name in self.kept:
+                part = f"out[{len(self.outputs) + self.kept.index(name)}]"
             elif name in self.params:
                 part = f"params[{name!r}]"
             else:
                 raise TypeError(
                     f"op {self.name!r}: its rule names {name!r}, which is no operand {self.operands}, no operand's "
-                    f"shape, no output {self.outputs} and no parameter {self.params}"
+                    f"shape, no output {(*self.outputs, *self.kept)} and no parameter {self.params}"
                 )
             parts.append(part)
             sources.append(source)
@@ -454,7 +460,9 @@ def op(
     promote: str | None = None,
     view: bool = False,
     outputs: tuple[str, ...] = ("y",),
+    kept: tuple[str, ...] = (),
     grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None = None,
+    quiet: bool = False,
     tensors: int = 0,
     doc: str | None = None,
 ) -> Any:
@@ -466,7 +474,7 @@ def op(
         Its name; ``mul`` is recorded as ``MulBackward0`` unless ``grad_name`` says otherwise, which may be a function
         of the operands and parameters: PyTorch has several names for some ops.
     forward : callable
-        ndarrays in, ndarray out (a tuple where ``outputs`` names several; the first is differentiable).
+        ndarrays in, ndarray out (a tuple where ``outputs`` and ``kept`` name several; the first is differentiable).
     vjp : callable, or tuple of callable or None
         The rules; see the module's docstring.
     numpy : str or callable
@@ -479,16 +487,22 @@ def op(
         Bring operands to one dtype as PyTorch does; "float" also turns integers into the default float.
     view : bool
         Whether the result shares the operand's storage.
+    kept : tuple of str
+        What ``forward`` gives behind the outputs for the rules alone: of it no Tensor is made.
+    quiet : bool
+        Whether ``forward`` gives no floating point warning, because it calls kernels alone.
     tensors : int
         How many of the first operands may not be Python numbers, where PyTorch's function takes none.
     doc : str
         The docstring of a row that is itself a public function.
     """
-    row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, grad_name)
+    row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, kept, grad_name, quiet)
     if name in ROWS:
         raise ValueError(f"there is an op {name!r} already")
     ROWS[name] = row
-    simple = len(row.operands) == 1 and not row.params and not row.variadic and not view and len(outputs) == 1
+    simple = (
+        len(row.operands) == 1 and not row.params and not row.variadic and not view and len(outputs) + len(kept) == 1
+    )
     row.call = call = _unary(row) if simple and promote == "float" and row.quiet else _general(row, tensors)
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
@@ -523,7 +537,7 @@ def _unary(row: Row) -> Callable[..., Any]:
 def _general(row: Row, strict: int) -> Callable[..., Any]:
     """The call of any row: tell Tensors from constants, promote, compute, record."""
     promote, forward, quiet = row.promote, row.forward, row.quiet
-    plain = len(row.outputs) == 1 and not row.view
+    several, kept, view = len(row.outputs) > 1, bool(row.kept), row.view
     takes_params = bool(row.params)
     ndarray = np.ndarray
 
@@ -535,7 +549,7 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
                 break
         else:
             if operands and operands[0].__class__ is ndarray:  # a rule, in a first-order backward
-                return forward(*operands, **params)
+                return forward(*operands, **params)[0] if kept else forward(*operands, **params)
             return raw(row, operands, params)
         arrays: list[Any] = []
         edges: list[Any] = []
@@ -577,18 +591,19 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
             out = forward(*arrays, **params) if quiet else mode.quiet(forward, *arrays, **params)
         except (TypeError, ValueError) as error:
             raise _explained(row, arrays, error) from None
-        if not plain or Trace.listener is not None:
+        if several or view or Trace.listener is not None:
             return _finish(row, operands, arrays, edges, counters, params, out)
-        result = wrap(out)
+        result = wrap(out[0] if kept else out)
         array = result._array
         if tracked and mode.grad and row.rules and array.dtype.kind in "fc":
-            result._node = record(row, arrays, edges, counters, params, array, result, operands)
+            result._node = record(row, arrays, edges, counters, params, out if kept else array, result, operands)
         return result
 
     return call
 
 
 _CONSTANT = [0, 0, None]
+_holders = (TensorBase, np.ndarray)
 
 
 def _by_name(row: Row, operands: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -632,7 +647,8 @@ def raw(row: Row, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Call a row on bare ndarrays, as its rules do in a first-order backward."""
     for x in operands:
         if isinstance(x, (np.ndarray, np.generic)):
-            return row.forward(*operands, **params)
+            out = row.forward(*operands, **params)
+            return out[0] if row.kept else out
     x = operands[0] if operands else None
     raise TypeError(f"{row.name}() needs a Tensor, got {type(x).__name__}: {x!r:.60}. Write tensor({x!r:.40}) first.")
 
@@ -664,8 +680,8 @@ def _finish(
     out: Any,
 ) -> Any:
     """Wrap what a call gave, tie views to their storage, record, and tell who listens."""
-    several = len(row.outputs) > 1
-    result: Any = tuple(map(wrap, out)) if several else wrap(out)
+    several, kept = len(row.outputs) > 1, bool(row.kept)
+    result: Any = tuple(map(wrap, out[: len(row.outputs)])) if several else wrap(out[0] if kept else out)
     first = result[0] if several else result
     recording = mode.grad
     if row.view:
@@ -675,7 +691,7 @@ def _finish(
         first._base = x if x._base is None else base_of(x)
         first._path = (x._path, row.call, params, recording)
     if recording and row.rules and first._array.dtype.kind in "fc":
-        node = record(row, arrays, edges, counters, params, out if several else first._array, first, operands)
+        node = record(row, arrays, edges, counters, params, out if several or kept else first._array, first, operands)
         if several and node is not None:
             for other in result[1:]:
                 node.counters.append(other._version)
@@ -704,14 +720,17 @@ def record(
     if row.joint:
         tracked = any(edge is not None for edge in edges)
         saved.append(row.pickers[0](out, arrays, params) if tracked else None)  # type: ignore[misc]
-        given = {i: _held(operands[i]) for i, edge in enumerate(edges) if edge is None}
+        for i, x in enumerate(operands):
+            if edges[i] is None:
+                given[i] = weakref.ref(x) if isinstance(x, _holders) else x
     else:
         for i, pick in enumerate(row.pickers):
             if edges[i] is None or pick is None:
                 edges[i] = None
                 saved.append(None)
                 x = operands[i]
-                given[i] = x if x.__class__ is float else _held(x)
+                if x is not None:
+                    given[i] = weakref.ref(x) if isinstance(x, _holders) else x
             else:
                 tracked = True
                 saved.append(pick(out, arrays, params))
@@ -732,11 +751,6 @@ def record(
     node.where = user_location(3)
     node.watch = None
     return node
-
-
-def _held(x: Any) -> Any:
-    """A constant operand as a node remembers it: numbers as they are, arrays as long as someone else keeps them."""
-    return weakref.ref(x) if isinstance(x, (TensorBase, np.ndarray)) else x
 
 
 class Writes:

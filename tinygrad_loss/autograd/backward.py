@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..op import TensorBase, edge_of, mode, wrap
+from ..op import TensorBase, edge_of, wrap
 from .engine import accumulate, walk
 
 if TYPE_CHECKING:
@@ -18,60 +18,46 @@ def _many(x: Any) -> tuple[Any, ...]:
     return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
-def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[Any]:
-    given = [None] * len(roots) if gradients is None else list(_many(gradients))
-    if len(given) != len(roots):
+def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[tuple[Any, Any]]:
+    """Where each root stands on the tape, and the gradient that is sent from there."""
+    given = None if gradients is None else _many(gradients)
+    if given is not None and len(given) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
     result = []
-    for i, (root, g) in enumerate(zip(roots, given, strict=True)):
+    for i, root in enumerate(roots):
         if not isinstance(root, TensorBase):
             raise TypeError(f"expected a Tensor to differentiate, got {type(root).__name__} at position {i}")
-        if edge_of(root) is None:
+        edge, array, g = edge_of(root), root._array, None if given is None else given[i]
+        if edge is None:
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn: the tensor of shape "
-                f"{list(root._array.shape)} was not computed from one with requires_grad=True. Write "
+                f"{list(array.shape)} was not computed from one with requires_grad=True. Write "
                 f"tensor(..., requires_grad=True), and compute it outside no_grad() and detach()."
             )
         if g is None:
-            if root._array.size != 1:
+            if array.size != 1:
                 raise RuntimeError(
                     f"grad can be implicitly created only for scalar outputs, and this one has shape "
-                    f"{list(root._array.shape)}. Write .sum().backward(), .mean().backward(), or "
+                    f"{list(array.shape)}. Write .sum().backward(), .mean().backward(), or "
                     f"backward(gradient=...) with a tensor of that shape."
                 )
-            shape, dtype = root._array.shape, root._array.dtype
-            one = np.ones(shape, dtype) if shape else np.array(1.0, dtype)  # which takes a fifth of the time
-            result.append(wrap(one) if create_graph else one)
+            # which takes a fifth of the time
+            one = np.ones(array.shape, array.dtype) if array.ndim else np.array(1.0, array.dtype)
+            result.append((edge, wrap(one) if create_graph else one))
             continue
         if not isinstance(g, TensorBase):
             raise TypeError(
                 f"gradients can be either Tensors or None, but got {type(g).__name__}; write tensor({g!r:.40})"
             )
-        if g._array.shape != root._array.shape:
+        if g._array.shape != array.shape:
             raise RuntimeError(
                 f"Mismatch in shape: grad_output[{i}] has a shape of {list(g._array.shape)} and output[{i}] has a "
-                f"shape of {list(root._array.shape)}."
+                f"shape of {list(array.shape)}."
             )
-        if g._array.dtype != root._array.dtype:
+        if g._array.dtype != array.dtype:
             g = g.to(root.dtype)  # type: ignore[attr-defined]
-        result.append(g if create_graph else g._array)
+        result.append((edge, g if create_graph else g._array))
     return result
-
-
-def _walk(roots: Any, gradients: Any, retain_graph: bool | None, create_graph: bool, targets: Any) -> list[Any]:
-    incoming = _incoming(roots, gradients, create_graph)
-    before = mode.grad, mode.walk
-    mode.grad = create_graph
-    try:
-        return walk(
-            roots,
-            incoming,
-            retain_graph=create_graph if retain_graph is None else retain_graph,
-            create_graph=create_graph,
-            targets=targets,
-        )
-    finally:
-        mode.grad, mode.walk = before
 
 
 def backward(
@@ -105,13 +91,14 @@ def backward(
     """
     roots = _many(tensors)
     if inputs is None:
-        _walk(roots, grad_tensors, retain_graph, create_graph, None)
+        walk(_incoming(roots, grad_tensors, create_graph), retain_graph, create_graph)
         return
     targets = tuple(dict.fromkeys(_many(inputs)))
     if not targets:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     _check_inputs(targets)
-    for x, g in zip(targets, _walk(roots, grad_tensors, retain_graph, create_graph, targets), strict=True):
+    gradients = walk(_incoming(roots, grad_tensors, create_graph), retain_graph, create_graph, targets)
+    for x, g in zip(targets, gradients, strict=True):
         if g is not None:
             accumulate(x, g, owned=True)
 
@@ -169,7 +156,8 @@ def grad(
     if not targets:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     _check_inputs(targets)
-    gradients = _walk(_many(outputs), grad_outputs, retain_graph, create_graph, targets)
+    incoming = _incoming(_many(outputs), grad_outputs, create_graph)
+    gradients = walk(incoming, retain_graph, create_graph, targets)
     result: list[Any] = []
     for i, (x, g) in enumerate(zip(targets, gradients, strict=True)):
         if g is None and materialize_grads:

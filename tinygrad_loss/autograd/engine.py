@@ -34,29 +34,31 @@ ndarray = np.ndarray
 
 
 def walk(
-    roots: Sequence[TensorBase],
-    gradients: Sequence[Any],
-    *,
-    retain_graph: bool,
+    incoming: Sequence[tuple[Any, Any]],
+    retain_graph: bool | None,
     create_graph: bool,
     targets: Sequence[TensorBase] | None = None,
 ) -> list[Any]:
-    """Send gradients from the roots down the tape.
+    """Send gradients down the tape; ``incoming`` holds, for each root, where it stands there and its gradient.
 
     Without ``targets`` they end in the ``grad`` of the leaves; with them, the gradient of each target is returned
     (None where nothing arrived) and no ``grad`` is touched. Gradients are ndarrays, or Tensors under ``create_graph``.
     """
-    pending: dict[Any, Any] = {}  # per node and leaf, the sum of what has arrived there
-    borrowed: set[Any] = set()  # the leaves whose sum is memory that something else uses too
-    for root, g in zip(roots, gradients, strict=True):
-        edge = edge_of(root)
-        borrowed.add(edge)
-        total = pending[edge] + g if edge in pending else g
-        pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
-    order, due = reachable(pending)
-    wanted = None if targets is None else dict.fromkeys(map(edge_of, targets))
-    # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
-    mode.quietly(_send, order, due, pending, borrowed, wanted, retain_graph, create_graph)
+    before = mode.grad, mode.walk
+    mode.grad = create_graph
+    try:
+        pending: dict[Any, Any] = {}  # per node and leaf, the sum of what has arrived there
+        for edge, g in incoming:
+            total = pending[edge] + g if edge in pending else g
+            pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
+        borrowed = set(pending)  # the leaves whose sum is memory that something else uses too
+        order, due = reachable(pending)
+        wanted = None if targets is None else dict.fromkeys(map(edge_of, targets))
+        retain = create_graph if retain_graph is None else retain_graph
+        # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
+        mode.quietly(_send, order, due, pending, borrowed, wanted, retain, create_graph)
+    finally:
+        mode.grad, mode.walk = before
     return [] if wanted is None else [wanted[edge_of(t)] for t in targets or ()]
 
 

@@ -12,7 +12,7 @@ from ...op import op, sample
 from ..activation import softmax_grad, softmax_row
 from ..broadcast import sum_row
 from ..shape import unsqueeze_row
-from .checks import REDUCTIONS, Shape, position
+from .checks import REDUCTIONS, Shape, position, warn
 
 _CLASSES = np.array([0, 3, 1])
 _DENSE = np.array([[0, 3, 1], [2, 2, 0]])
@@ -44,6 +44,21 @@ def _raise_target(bad: int, x: Array, target: Array, ignore_index: int) -> None:
     raise IndexError(message)
 
 
+def _warn_of_nothing(name: str, target: Array, weight: Array | None, ignore_index: int) -> None:
+    """Say why the mean has nothing to divide by, unless the batch is empty."""
+    kept = target[target != ignore_index]
+    if target.size and not kept.size:
+        warn(
+            f"{name}(): all {target.size} targets are ignore_index, {ignore_index}, so the mean is that of nothing, NaN. Skip "
+            f"such batches, or write reduction='sum' and divide by max(1, (target != {ignore_index}).sum())."
+        )
+    elif kept.size and weight is not None and not weight[kept].any():
+        warn(
+            f"{name}(): the weights of all targets are 0, the first of them weight[{int(kept[0])}], so the mean divides 0 by "
+            f"0, NaN. Skip such batches, or write reduction='sum'."
+        )
+
+
 def _sampled(*more: Any, gradient: bool, **params: Any) -> list[Any]:
     """Calls for every reduction: one target a row, a map of targets, a single one."""
     calls = []
@@ -64,6 +79,8 @@ def _cross_entropy(
     value, bad, pieces = kernels.cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
+    if not pieces[0, -1]:  # the divisor
+        _warn_of_nothing("cross_entropy", target, weight, ignore_index)
     return value, pieces
 
 
@@ -111,7 +128,8 @@ cross_entropy_row = op(
         *_sampled(gradient=False, ignore_index=1, label_smoothing=0.0),
         *_sampled(gradient=False, ignore_index=2, label_smoothing=0.3)[:5],
     ],
-    outputs=("y", "pieces"),
+    kept=("pieces",),
+    quiet=True,
     grad_name=_cross_entropy_name,
 )
 
@@ -208,6 +226,8 @@ def _nll(x: Array, target: Array, weight: Array | None, *, ignore_index: int, re
     value, bad, divisor = kernels.nll(x, target, weight, ignore_index, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
+    if not divisor:
+        _warn_of_nothing("nll_loss", target, weight, ignore_index)
     return value, divisor
 
 
@@ -250,7 +270,7 @@ nll_row: Any = op(
     numpy=_nll_in_numpy,
     domain=(-3, 0),
     samples=_sampled(gradient=False, ignore_index=1),
-    outputs=("y", "divisor"),
+    kept=("divisor",),
     grad_name=lambda operands, params: "NllLossBackward0" if operands[0].ndim < 3 else "NllLoss2DBackward0",
 )
 nll_grad: Any = op(
@@ -259,7 +279,7 @@ nll_grad: Any = op(
     vjp=(
         # what the losses would be if g were the log-probabilities
         lambda g, target, weight, divisor, ignore_index: (
-            nll_row(g, target, weight, ignore_index=ignore_index, reduction="none")[0] / divisor
+            nll_row(g, target, weight, ignore_index=ignore_index, reduction="none") / divisor
         ),
         None,
         None,
