@@ -4,6 +4,8 @@ Each image is copied into a frame of scratch memory, once for every column of th
 asks for, padding and stride included. In the frame the element that a tap meets moves by one when the output does, so
 an image's outputs are one run whatever its width, and stride, dilation, padding and channels are nothing but the taps'
 offsets. A tile of some output channels by some vectors of neighbouring outputs stays in registers while the taps pass.
+The transpose, which is also the gradient, goes the same way back: products are added up in such a frame, and the
+frame's copies of the image in the image.
 
 im2col would copy every element once per tap, not once per column of taps, which costs more than the product that
 follows; and without BLAS, threads over images cannot meet threads of its own.
@@ -20,10 +22,13 @@ import numpy as np
 from .jit import Array, jit
 from .threads import parallel
 from .vectors import (
+    BYTES,
     Positions,
     add_inner,
     add_inner_part,
     add_outer,
+    add_span,
+    add_to,
     lane_sums,
     move,
     replaced,
@@ -102,20 +107,66 @@ def _fill(
 
 
 @jit
-def _correlate(
-    x: Array, layout: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array, rows: Positions,
-    columns: Positions,
+def _collect(
+    scratch: Array, origin: int, bias: Array, out: Array, n: int, shifts: Array, stride: int, width: int, top: int,
+    split: int, rows: int, columns: Positions,
 ) -> None:  # fmt: skip
-    """out[n, o, p] = bias[o] + sum over taps k of weight[o, k] times what k meets at p."""
+    """Image n of out (N, C, H, W) = bias + what its frame holds, added up: the transpose of `_fill`."""
+    _, channels, image_rows, image_columns = out.shape
+    target, lanes = out.ravel(), vector_lanes(scratch)
+    span = len(columns) * lanes
+    buffer = np.empty(span, out.dtype)
+    for v in range(len(columns)):
+        columns = replaced(columns, v, v * lanes)
+    for c in range(channels):
+        for row in range(image_rows):
+            line, remainder = (row + top) // split, (row + top) % split
+            source, start = (
+                origin + (remainder * rows + line) * width,
+                ((n * channels + c) * image_rows + row) * image_columns,
+            )
+            if stride > 1:
+                for j in range(image_columns):
+                    target[start + j] = bias[c]
+                for k in range(shifts.size):
+                    shift = shifts[k]
+                    for j in range(max(0, -(shift // stride)), min(width, (image_columns - 1 - shift) // stride + 1)):
+                        target[start + shift + j * stride] += scratch[source + k * split * rows * width + j]
+                continue
+            for place in range(0, image_columns, span):
+                sums = tile((0,), columns, bias, c)
+                for k in range(shifts.size):
+                    first, last = shifts[k] - place, shifts[k] - place + width
+                    if first < span and last > 0:
+                        sums = add_span(sums, scratch, columns, source + k * split * rows * width - first, first, last)
+                write(sums, buffer, columns, 0)
+                move(target, start + place, buffer, 0, min(span, image_columns - place))
+        origin += shifts.size * split * rows * width
+
+
+@jit
+def _correlate(
+    x: Array, start: int, stop: int, layout: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
+    rows: Positions, columns: Positions,
+) -> None:  # fmt: skip
+    """out[n, o, p] = bias[o] + sum over taps k of weight[o, k] times what k meets at p, for images start to stop."""
     stride, width, top, split, frame_rows = layout
-    groups, blocks, _, height = weight.shape
-    outputs, size, lanes = out.shape[1] // groups, out.shape[2], vector_lanes(x)
+    groups, outputs, _ = weight.shape
+    size, lanes, height = out.shape[2], vector_lanes(x), len(rows)
     channel = shifts.size * split * frame_rows * width
     scratch = np.zeros(x.shape[1] * channel + len(columns) * lanes, x.dtype)
     pitch = size + len(columns) * lanes
     buffer = np.empty(height * pitch, x.dtype)
-    weight, factors = weight.ravel(), taps.size * height
-    for n in range(x.shape[0]):
+    blocks, factors = -(-outputs // height), taps.size * height
+    # (groups, blocks, taps, height): what a tile needs for one tap lies together
+    packed, shift = np.zeros(groups * blocks * factors, x.dtype), np.zeros(groups * blocks * height, x.dtype)
+    for group in range(groups):
+        for o in range(outputs):
+            at = (group * blocks + o // height) * factors + o % height
+            for k in range(taps.size):
+                packed[at + k * height] = weight[group, o, k]
+            shift[group * blocks * height + o] = bias[group * outputs + o]
+    for n in range(start, stop):
         _fill(scratch, 0, x, n, shifts, stride, width, top, split, frame_rows)
         for block in range(groups * blocks):
             group, first = block // blocks, block % blocks * height
@@ -125,32 +176,71 @@ def _correlate(
                 for v in range(len(columns)):
                     source = replaced(source, v, origin + place + v * lanes)
                     target = replaced(target, v, place + v * lanes)
-                sums = tile(rows, columns, bias, block * height)
+                sums = tile(rows, columns, shift, block * height)
                 for k in range(taps.size):
-                    sums = add_outer(sums, weight, block * factors + k * height, scratch, source, taps[k])
+                    sums = add_outer(sums, packed, block * factors + k * height, scratch, source, taps[k])
                 write(sums, buffer, target, pitch)
             for m in range(min(height, outputs - first)):
                 move(out[n, group * outputs + first + m], 0, buffer, m * pitch, size)
 
 
 @jit
-def _correlate_gradients(
-    g: Array, x: Array, layout: Ints, shifts: Array, taps: Array, out: Array, groups: int, rows: Positions,
-    columns: Positions,
+def _correlate_transposed(
+    g: Array, start: int, stop: int, layout: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
+    rows: Positions, columns: Positions,
 ) -> None:  # fmt: skip
-    """out[o, k] += sum over images n and places p of g[n, o, p] times what tap k meets at p."""
+    """out[n] = bias + what each tap k meets at each place p gets, g[n, o, p] weight[o, k] for all o; start to stop."""
+    stride, width, top, split, frame_rows = layout
+    groups, outputs, _ = weight.shape
+    size, lanes, height = g.shape[2], vector_lanes(g), len(rows)
+    channel = shifts.size * split * frame_rows * width
+    span = len(columns) * lanes
+    nowhere = span + out.shape[1] * channel + span  # where the last tile adds for taps that there are not
+    scratch = np.empty(nowhere + size + span, g.dtype)
+    pitch = size + span
+    image, zeros = np.zeros(g.shape[1] * pitch, g.dtype), np.zeros(height, g.dtype)
+    factors = np.zeros(weight.size + height, g.dtype)
+    factors[: weight.size] = weight.ravel()
+    for n in range(start, stop):
+        scratch[:] = 0
+        for o in range(g.shape[1]):
+            move(image, o * pitch, g[n, o], 0, size)
+        for group in range(groups):
+            origin = span + group * (out.shape[1] // groups) * channel
+            for first in range(0, taps.size, height):
+                for m in range(height):
+                    rows = replaced(rows, m, origin + taps[first + m] if first + m < taps.size else nowhere)
+                for place in range(0, size, span):
+                    source, target = columns, columns
+                    for v in range(len(columns)):
+                        source = replaced(source, v, group * outputs * pitch + place + v * lanes)
+                        target = replaced(target, v, place + v * lanes)
+                    sums = tile(rows, columns, zeros, 0)
+                    for o in range(outputs):
+                        at = (group * outputs + o) * taps.size + first
+                        sums = add_outer(sums, factors, at, image, source, o * pitch)
+                    add_to(sums, scratch, rows, target, size - place)
+        _collect(scratch, span, bias, out, n, shifts, stride, width, top, split, frame_rows, columns)
+
+
+@jit
+def _correlate_gradients(
+    g: Array, x: Array, begin: int, end: int, layout: Ints, shifts: Array, taps: Array, out: Array, groups: int,
+    rows: Positions, columns: Positions,
+) -> None:  # fmt: skip
+    """out[o, k] += sum over images n, begin to end, and places p of g[n, o, p] times what tap k meets at p."""
     stride, width, top, split, frame_rows = layout
     outputs, size, lanes = g.shape[1] // groups, g.shape[2], vector_lanes(x)
     height, count, whole = len(rows), len(columns), size - size % lanes
     channel = shifts.size * split * frame_rows * width
     frame_size, image_size = x.shape[1] * channel, g.shape[1] * size
     # Summing a tile's lanes costs as much as some hundred places: small images are taken several at once.
-    several = max(1, min(x.shape[0], PLACES // size, CACHE // (frame_size * x.itemsize)))
+    several = max(1, min(end - begin, PLACES // size, CACHE // (frame_size * x.itemsize)))
     scratch = np.zeros(several * frame_size + lanes, x.dtype)
     images = np.zeros(several * image_size + lanes, g.dtype)
     zeros = np.zeros(height, g.dtype)
-    for start in range(0, x.shape[0], several):
-        stop = min(start + several, x.shape[0])
+    for start in range(begin, end, several):
+        stop = min(start + several, end)
         for n in range(start, stop):
             _fill(scratch, (n - start) * frame_size, x, n, shifts, stride, width, top, split, frame_rows)
             move(images, (n - start) * image_size, g[n].ravel(), 0, image_size)
@@ -186,43 +276,26 @@ def _planes(x: Array) -> Array:
 
 
 @functools.lru_cache(256)
-def _tile(outputs: int) -> tuple[Positions, Positions]:
-    """The tile that wastes the fewest rows on this many channels."""
-    height = min(TILES, key=lambda h: (-(-outputs // h) * h * (1 if h > 1 else 2), -h))
-    return (0,) * height, (0,) * TILES[height]
+def _tile(height: int, width: int, lanes: int) -> tuple[Positions, Positions]:
+    """The tile that wastes the least on so many rows by so many columns, which it takes by vectors of lanes."""
+
+    def cost(rows: int) -> tuple[int, int]:
+        across = TILES[rows] * lanes
+        return -(-height // rows) * rows * -(-width // across) * across * (1 if rows > 1 else 2), -rows
+
+    rows = min(TILES, key=cost)
+    return (0,) * rows, (0,) * TILES[rows]
 
 
-def _packed(weight: Array, height: int) -> Array:
-    """(groups, outputs, taps) -> (groups, blocks, taps, height): what a tile needs for one tap lies together."""
-    groups, outputs, taps = weight.shape
-    blocks = -(-outputs // height)
-    if blocks * height > outputs:
-        padded = np.zeros((groups, blocks * height, taps), weight.dtype)
-        padded[:, :outputs] = weight
-        weight = padded
-    return weight.reshape(groups, blocks, height, taps).swapaxes(2, 3).copy()
+def _shift(bias: Array | None, out: Array) -> Array:
+    """A bias for each channel of the result."""
+    return np.zeros(out.shape[1], out.dtype) if bias is None else np.ascontiguousarray(bias)
 
 
 def _grain(images: int, work: int) -> int:
     """Images in a chunk; their number depends on the sizes alone, and so does the order of every sum."""
     chunks = min(max(images * work // WORK, 1), CHUNKS)
     return max(-(-images // chunks), 1)
-
-
-def _run(x: Array, weight: Array, bias: Array | None, at: Frame, out: Array) -> None:
-    """Fill out (N, groups * outputs, places) with the weights (groups, outputs, taps) of all taps."""
-    groups, outputs, taps = weight.shape
-    rows, columns = _tile(outputs)
-    packed = _packed(weight, len(rows))
-    shift = np.zeros((groups, packed.shape[1] * len(rows)), x.dtype)
-    if bias is not None:
-        shift[:, :outputs] = bias.reshape(groups, outputs)
-    layout, shift = at[1:6], shift.ravel()
-
-    def run(start: int, stop: int) -> None:
-        _correlate(x[start:stop], layout, at.shifts, at.taps, packed, shift, out[start:stop], rows, columns)
-
-    parallel(run, len(x), _grain(len(x), out.shape[1] * taps * out.shape[2]))
 
 
 @functools.lru_cache(256)
@@ -240,15 +313,58 @@ def conv_frame(
     return out, frame(channels, size, starts[0], starts[1], stride, out)
 
 
+@functools.lru_cache(256)
+def _transposed_frame(
+    channels: int, size: Ints, kernel: Ints, stride: Ints, padding: Padding, dilation: Ints, inputs: Ints
+) -> Frame:
+    """The frame of the convolution that has so many outputs, from images of this size."""
+    tops, shifts = (
+        d * np.arange(k) - p[0]
+        for k, p, d in zip((1, *kernel)[-2:], ((0, 0), *padding)[-2:], (1, *dilation)[-2:], strict=True)
+    )
+    return frame(channels, (1, *size)[-2:], tops, shifts, (1, *stride)[-2:], (1, *inputs)[-2:])
+
+
+def _flat(x: Array) -> Array:
+    """(N, C, ...) as (N, C, places) without holes."""
+    return np.ascontiguousarray(x).reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
 def conv(
     x: Array, weight: Array, bias: Array | None, stride: Ints, padding: Padding, dilation: Ints, groups: int
 ) -> Array:
     """Cross-correlation of x (N, C, [H,] W) with weight (O, C / groups, [kh,] kw)."""
     size, at = conv_frame(x.shape[1] // groups, x.shape[2:], weight.shape[2:], stride, padding, dilation)
     out = np.empty((len(x), len(weight), *size), x.dtype)
-    if out.size:
-        weight = weight.reshape(groups, len(weight) // groups, -1)
-        _run(_planes(x), weight, bias, at, out.reshape(*out.shape[:2], -1))
+    if not out.size:
+        return out
+    planes, target, layout = _planes(x), _flat(out), at[1:6]
+    w, b = np.ascontiguousarray(weight).reshape(groups, len(weight) // groups, at.taps.size), _shift(bias, out)
+    rows, columns = _tile(w.shape[1], target.shape[2], BYTES // x.itemsize)
+
+    def run(start: int, stop: int) -> None:
+        _correlate(planes, start, stop, layout, at.shifts, at.taps, w, b, target, rows, columns)
+
+    parallel(run, len(x), _grain(len(x), target.shape[1] * at.taps.size * target.shape[2]))
+    return out
+
+
+def conv_transpose(
+    x: Array, weight: Array, bias: Array | None, size: Ints, stride: Ints, padding: Padding, dilation: Ints, groups: int
+) -> Array:
+    """The transpose of the convolution with weight (C, O / groups, [kh,] kw), with results of this size."""
+    out = np.empty((len(x), groups * weight.shape[1], *size), x.dtype)
+    if not out.size:
+        return out
+    at = _transposed_frame(weight.shape[1], size, weight.shape[2:], stride, padding, dilation, x.shape[2:])
+    source, target, layout = _flat(x), _planes(out), at[1:6]
+    w, b = np.ascontiguousarray(weight).reshape(groups, len(weight) // groups, at.taps.size), _shift(bias, out)
+    rows, columns = _tile(at.taps.size, source.shape[2], BYTES // x.itemsize)
+
+    def run(start: int, stop: int) -> None:
+        _correlate_transposed(source, start, stop, layout, at.shifts, at.taps, w, b, target, rows, columns)
+
+    parallel(run, len(x), _grain(len(x), source.shape[1] * at.taps.size * source.shape[2]))
     return out
 
 
@@ -258,69 +374,16 @@ def conv_weight_grad(
     """The gradient with respect to the weight of a convolution of x whose result has the gradient g."""
     outputs, channels = g.shape[1], x.shape[1] // groups
     _, at = conv_frame(channels, x.shape[2:], kernel, stride, padding, dilation)
-    rows, columns = _tile(outputs // groups)
-    taps, layout = at.taps.size, at[1:6]
-    g, x = np.ascontiguousarray(g).reshape(*g.shape[:2], math.prod(g.shape[2:])), _planes(x)
-    grain = _grain(len(x), outputs * taps * g.shape[2])
+    taps, layout, slopes, planes = at.taps.size, at[1:6], _flat(g), _planes(x)
+    rows, columns = _tile(outputs // groups, taps, 1)
+    grain = _grain(len(x), outputs * taps * slopes.shape[2])
     parts = np.zeros((max(-(-len(x) // grain), 1), outputs, taps), x.dtype)
 
     def run(start: int, stop: int) -> None:
         part = parts[start // grain]
-        _correlate_gradients(g[start:stop], x[start:stop], layout, at.shifts, at.taps, part, groups, rows, columns)
+        _correlate_gradients(slopes, planes, start, stop, layout, at.shifts, at.taps, part, groups, rows, columns)
 
     if g.size:
         parallel(run, len(x), grain)
     weight: Array = parts[0] if len(parts) == 1 else parts.sum(axis=0)
     return weight.reshape(outputs, channels, *kernel)
-
-
-def _reaching(size: int, kernel: int, stride: int, pad: int, dilation: int) -> list[tuple[Array, Array]]:
-    """For outputs first, first + stride, ... of a transposed convolution: the taps that reach them, and from where."""
-    taps = np.arange(kernel)
-    found = []
-    for first in range(min(size, stride)):
-        distance = first + pad - dilation * taps
-        chosen = taps[distance % stride == 0]
-        found.append((chosen, distance[chosen] // stride))
-    return found
-
-
-@functools.lru_cache(256)
-def _transposed_frames(
-    channels: int, inputs: Ints, size: Ints, kernel: Ints, stride: Ints, padding: Padding, dilation: Ints
-) -> list[tuple[Ints, Array, Frame]]:
-    """For each class of outputs modulo the stride: its first, its taps among all of the kernel, its frame."""
-    if len(size) == 1:
-        inputs, size, kernel, stride = (1, *inputs), (1, *size), (1, *kernel), (1, *stride)
-        padding, dilation = ((0, 0), *padding), (1, *dilation)
-    rows, columns = (_reaching(size[d], kernel[d], stride[d], padding[d][0], dilation[d]) for d in (0, 1))
-    found: list[tuple[Ints, Array, Frame]] = []
-    for top, (i, tops) in enumerate(rows):
-        for left, (j, shifts) in enumerate(columns):
-            out = (len(range(top, size[0], stride[0])), len(range(left, size[1], stride[1])))
-            at = frame(channels, inputs, tops, shifts, (1, 1), out)
-            found.append(((top, left, *out), (i[:, None] * kernel[1] + j).ravel(), at))
-    return found
-
-
-def conv_transpose(
-    x: Array, weight: Array, bias: Array | None, size: Ints, stride: Ints, padding: Padding, dilation: Ints, groups: int
-) -> Array:
-    """The transpose of the convolution with weight (C, O / groups, [kh,] kw), with results of this size.
-
-    Outputs whose places are equal modulo the stride are one convolution with the taps that reach them: no zero is put
-    between the inputs.
-    """
-    channels, outputs = x.shape[1] // groups, weight.shape[1]
-    out = np.empty((len(x), groups * outputs, *size), x.dtype)
-    frames = _transposed_frames(channels, x.shape[2:], size, weight.shape[2:], stride, padding, dilation)
-    x, target = _planes(x), _planes(out)
-    weight = weight.reshape(groups, channels, outputs, -1).swapaxes(1, 2)
-    for (top, left, rows, columns), taps, at in frames:
-        part = out if len(frames) == 1 else np.empty((*out.shape[:2], rows, columns), x.dtype)
-        if part.size:
-            chosen = weight if len(taps) == weight.shape[3] else weight[..., taps]
-            _run(x, chosen.reshape(groups, outputs, -1), bias, at, part.reshape(*out.shape[:2], -1))
-        if len(frames) > 1:
-            target[:, :, top :: stride[0] if len(size) == 2 else 1, left :: stride[-1]] = part
-    return out

@@ -18,6 +18,8 @@ __all__ = [
     "add_inner",
     "add_inner_part",
     "add_outer",
+    "add_span",
+    "add_to",
     "lane_sums",
     "replaced",
     "tile",
@@ -66,11 +68,25 @@ if JIT_DISABLED:
         sums[..., :count] += _loaded(g, rows, down, count)[:, None] * _loaded(x, columns, across, count)
         return sums
 
+    def add_span(sums: Tile, x: Array, columns: Positions, shift: int, first: int, last: int) -> Tile:
+        """sums[m, v, :] += x[columns[v] + shift :] at the places first to last, counted along the vectors."""
+        place = np.arange(sums[0].size).reshape(sums[0].shape)
+        inside = (first <= place) & (place < last)
+        return sums + np.where(inside, _loaded(x, columns, shift, sums.shape[2]), 0)
+
     def write(sums: Tile, out: Array, columns: Positions, pitch: int) -> None:
         """out[columns[v] + m * pitch :] = sums[m, v, :]."""
         for m, row in enumerate(sums):
             for v, vector in enumerate(row):
                 out[columns[v] + m * pitch : columns[v] + m * pitch + len(vector)] = vector
+
+    def add_to(sums: Tile, out: Array, rows: Positions, columns: Positions, count: int) -> None:
+        """out[rows[m] + columns[v] :] += sums[m, v, :], for the first `count` places of a row of vectors."""
+        lanes = sums.shape[2]
+        for m, row in enumerate(sums):
+            for v, vector in enumerate(row):
+                at, part = rows[m] + columns[v], max(0, min(lanes, count - v * lanes))
+                out[at : at + part] += vector[:part]
 
     def move(target: Array, at: int, source: Array, start: int, count: int) -> None:
         """Copy `count` elements."""
@@ -127,6 +143,11 @@ else:
             lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), None)
             return self.builder.shuffle_vector(one, nothing, lanes)
 
+        def places(self, v: int, like: Any) -> Any:
+            """The numbers of the lanes of the v-th vector of a row."""
+            lanes = self.tile_type.lanes
+            return ir.Constant(ir.VectorType(like.type, lanes), list(range(v * lanes, (v + 1) * lanes)))
+
         def add_product(self, sums: Any, m: int, v: int, a: Any, b: Any) -> Any:
             """sums[m, v] += a * b, fused where the processor can: llvm.fma would call a library where it cannot."""
             i = m * self.tile_type.columns + v
@@ -178,8 +199,7 @@ else:
         if len(arguments) > 7:
             # Both sides: a zero on one would leave NaN where the other, past the row's end, happens to be infinite.
             count = arguments[7]
-            lane = ir.Constant(ir.VectorType(count.type, sums.lanes), list(range(sums.lanes)))
-            inside, zero = builder.icmp_signed("<", lane, b.spread(count)), ir.Constant(b.vector, None)
+            inside, zero = builder.icmp_signed("<", b.places(0, count), b.spread(count)), ir.Constant(b.vector, None)
             a = [builder.select(inside, value, zero) for value in a]
             c = [builder.select(inside, value, zero) for value in c]
         for m in range(sums.rows):
@@ -198,6 +218,25 @@ else:
         return sums(sums, g, rows, types.intp, x, columns, types.intp, types.intp), _inner
 
     @extending.intrinsic
+    def add_span(context, sums, x, columns, shift, first, last):  # type: ignore[no-untyped-def]
+        """sums[m, v, :] += x[columns[v] + shift :] at the places first to last, counted along the vectors."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            out, source, starts, offset, low, high = arguments
+            b = _Builder(context, builder, sums)
+            low, high, zero = b.spread(low), b.spread(high), ir.Constant(b.vector, None)
+            for v in range(sums.columns):
+                place = b.places(v, offset)
+                inside = builder.and_(builder.icmp_signed("<=", low, place), builder.icmp_signed("<", place, high))
+                part = builder.select(inside, b.load(x, source, builder.extract_value(starts, v), offset), zero)
+                for m in range(sums.rows):
+                    i = m * sums.columns + v
+                    out = builder.insert_value(out, builder.fadd(builder.extract_value(out, i), part), i)
+            return out
+
+        return sums(sums, x, columns, types.intp, types.intp, types.intp), generate
+
+    @extending.intrinsic
     def write(context, sums, out, columns, pitch):  # type: ignore[no-untyped-def]
         """out[columns[v] + m * pitch :] = sums[m, v, :]."""
 
@@ -213,6 +252,25 @@ else:
             return context.get_dummy_value()
 
         return types.none(sums, out, columns, types.intp), generate
+
+    @extending.intrinsic
+    def add_to(context, sums, out, rows, columns, count):  # type: ignore[no-untyped-def]
+        """out[rows[m] + columns[v] :] += sums[m, v, :], for the first `count` places of a row of vectors."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            values, target, tops, starts, limit = arguments
+            b = _Builder(context, builder, sums)
+            for v in range(sums.columns):
+                inside = builder.icmp_signed("<", b.places(v, limit), b.spread(limit))
+                for m in range(sums.rows):
+                    at = b.address(out, target, builder.extract_value(tops, m), builder.extract_value(starts, v))
+                    at = builder.bitcast(at, b.vector.as_pointer())
+                    old = builder.load(at, align=sums.dtype.bitwidth // 8)
+                    new = builder.fadd(old, builder.extract_value(values, m * sums.columns + v))
+                    builder.store(builder.select(inside, new, old), at, align=sums.dtype.bitwidth // 8)
+            return context.get_dummy_value()
+
+        return types.none(sums, out, rows, columns, types.intp), generate
 
     @extending.intrinsic
     def _copy(context, target, at, source, start):  # type: ignore[no-untyped-def]
