@@ -16,8 +16,36 @@ from .threads import parallel
 
 __all__ = ["Windows", "average", "average_grad", "max_grad", "max_indices", "max_pick", "maximum"]
 
-Windows = tuple[tuple[range, ...], ...]
 GRAIN = 32768  # elements in a chunk of planes
+
+
+class Windows(tuple[tuple[range, ...], ...]):
+    """For each dimension, for each output: the range of positions that it looks at.
+
+    Its tables are looked up at every call: to hash all ranges each time would take longer than to pool a small plane.
+    """
+
+    @functools.cached_property
+    def whole(self) -> bool:
+        """Whether every window has a position to look at."""
+        return all(map(all, self))  # a range without positions is false
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, ...]:
+        """How many there are in each dimension."""
+        return tuple(map(len, self))
+
+    @functools.cached_property
+    def pairs(self) -> bool:
+        """Whether they are the squares of two by two, side by side, of most networks."""
+        return len(self) == 2 and all(w == range(2 * i, 2 * i + 2) for ws in self for i, w in enumerate(ws))
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return tuple.__hash__(self)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @inline
@@ -27,9 +55,15 @@ def _take(plane: Array, at: Array, out: Array) -> None:
 
 
 @inline
+def _beats(value: float, best: float) -> bool:
+    """Whether a later element is the maximum: the first of equal ones, the last NaN."""
+    return (value > best) | (value != value)
+
+
+@inline
 def _keep(value: Array, k: Any, best: Array, which: Array) -> None:
     for o in range(best.size):
-        won = (value[o] > best[o]) | (value[o] != value[o])
+        won = _beats(value[o], best[o])
         best[o] = value[o] if won else best[o]
         which[o] = k if won else which[o]
 
@@ -54,6 +88,23 @@ def _max(x: Array, at: Array, out: Array) -> None:
     value, which = np.empty(at.shape[1], x.dtype), np.empty(at.shape[1], np.int32)
     for p in range(x.shape[0]):
         _scan(x[p], at, value, out[p], which)
+
+
+@jit
+def _max_of_pairs(x: Array, out: Array) -> None:
+    """`_max` for squares of two by two: without a table, three times as fast."""
+    source, target = x.ravel(), out.ravel()
+    one, two, width, places = np.uint64(1), np.uint64(2), np.uint64(x.shape[2]), np.uint64(out.shape[2])
+    for p in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            start = np.uint64((p * x.shape[1] + 2 * i) * x.shape[2])  # unsigned, as the table is
+            end = np.uint64((p * out.shape[1] + i) * out.shape[2])
+            for j in range(places):
+                at = start + two * j
+                best = source[at]
+                for value in (source[at + one], source[at + width], source[at + width + one]):
+                    best = value if _beats(value, best) else best
+                target[end + j] = best
 
 
 @jit
@@ -112,9 +163,8 @@ def _average_grad(g: Array, r: Array, c: Array, rows: Array, columns: Array, out
 @functools.lru_cache(256)
 def _tables(windows: Windows) -> tuple[Array, Array]:
     """First position, count and step of the windows of rows and of columns."""
-    if len(windows) == 1:
-        windows = ((range(1),), *windows)
-    rows, columns = (np.array([(w.start, len(w), w.step) for w in ws], np.int64).reshape(-1, 3) for ws in windows)
+    both = ((range(1),), *windows)[-2:]
+    rows, columns = (np.array([(w.start, len(w), w.step) for w in ws], np.int64).reshape(-1, 3) for ws in both)
     return rows.T.copy(), columns.T.copy()
 
 
@@ -143,24 +193,26 @@ def _divisors(divisors: tuple[tuple[float, ...], ...]) -> tuple[Array, Array]:
 
 def _planes(x: Array) -> Array:
     """(N, C, [H,] W) as (N * C, H, W), without holes."""
-    plane = x.shape[2:] if x.ndim == 4 else (1, x.shape[2])
-    return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], *plane)
+    n, c, *plane = x.shape
+    return np.ascontiguousarray(x).reshape(n * c, *((1, 1, *plane)[-2:]))
 
 
 def _flat(x: Array) -> Array:
     """(N, C, [H,] W) as (N * C, H * W), without holes."""
-    return np.ascontiguousarray(x).reshape(x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
+    n, c, *plane = x.shape
+    return np.ascontiguousarray(x).reshape(n * c, math.prod(plane))
 
 
 def _out(x: Array, windows: Windows, dtype: Any) -> Array:
-    return np.empty((*x.shape[:2], *map(len, windows)), dtype)
+    return np.empty(x.shape[:2] + windows.shape, dtype)
 
 
 def _each_plane(kernel: Callable[..., None], arrays: tuple[Array, ...], tables: tuple[Array, ...], out: Array) -> None:
     """Call kernel(*arrays, *tables, out) for chunks of planes."""
+    size = max(arrays[0].size, out.size)
     if not out.size or not arrays[0].size:
         return
-    grain = max(1, GRAIN // max(arrays[0][0].size, out[0].size))
+    grain = max(1, GRAIN * len(out) // size)
     if len(out) <= grain:
         kernel(*arrays, *tables, out)
         return
@@ -181,14 +233,17 @@ def _maximum(kernel: Callable[..., None], arrays: tuple[Array, ...], x: Array, w
 def maximum(x: Array, windows: Windows) -> Array:
     """The largest element of each window."""
     out = _out(x, windows, x.dtype)
-    if not all(map(all, windows)):
+    if windows.pairs:
+        _each_plane(_max_of_pairs, (_planes(x),), (), _planes(out))
+        return out
+    if not windows.whole:
         out.fill(-np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min)
     return _maximum(_max, (x,), x, windows, out)
 
 
 def max_pick(v: Array, x: Array, windows: Windows) -> Array:
     """The element of v that lies where x has the largest of each window."""
-    return _maximum(_max_pick, (v, x), x, windows, np.zeros((*x.shape[:2], *map(len, windows)), v.dtype))
+    return _maximum(_max_pick, (v, x), x, windows, np.zeros(x.shape[:2] + windows.shape, v.dtype))
 
 
 def max_grad(g: Array, x: Array, windows: Windows) -> Array:

@@ -36,13 +36,13 @@ def _fixed(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         starts = [i * s - p for i in range(_outputs(n, k, s, p, d, ceil_mode))]
         found.append(tuple(range(a + max(0, -(a // d)) * d, min(a + d * (k - 1) + 1, n), d) for a in starts))
-    return tuple(found)
+    return Windows(found)
 
 
 @functools.lru_cache(512)
 def _adaptive(size: Ints, out: Ints) -> Windows:
     """Windows that share each dimension evenly, overlapping by one where it does not divide."""
-    return tuple(
+    return Windows(
         tuple(range(i * n // m, -(-(i + 1) * n // m)) for i in range(m)) for n, m in zip(size, out, strict=True)
     )
 
@@ -100,7 +100,7 @@ def _maximum(x: Tensor, has_batch: bool, windows: Windows, return_indices: bool)
     y = _unbatched(in_single(max_pool_row, x, windows=windows), has_batch)
     if not return_indices:
         return y
-    if not all(map(all, windows)):  # a range without positions is false
+    if not windows.whole:
         raise RuntimeError(
             f"max_pool: a window sees nothing of the input of shape {list(x._array.shape)}, but the padding alone: its "
             f"maximum has no index. Write a smaller dilation, or return_indices=False."

@@ -9,7 +9,6 @@ import numpy as np
 from ..kernels import pool as kernels
 from ..op import op, sample
 
-# For each dimension, for each output: the range of positions that it looks at.
 Windows = kernels.Windows
 
 
@@ -75,8 +74,8 @@ def avg_pool_grad_in_numpy(gy, size, windows, divisors):  # type: ignore[no-unty
     return gx
 
 
-_PAIRS = (tuple(range(i, i + 2) for i in (0, 2)), tuple(range(i, i + 2) for i in (0, 2, 4)))
-_OVERLAP = (tuple(range(i, min(i + 5, 7), 2) for i in (0, 1, 3)),)
+_PAIRS = Windows(tuple(range(i, i + 2) for i in starts) for starts in ((0, 2), (0, 2, 4)))
+_OVERLAP = Windows([tuple(range(i, min(i + 5, 7), 2) for i in (0, 1, 3))])
 _SIZES = ((2.0, 2.0), (2.0, 2.0, 1.0))
 # Elements far enough apart that a finite difference does not change which is the largest.
 _X = [np.argsort(np.sin(np.arange(n))).reshape(shape) / n for n, shape in ((144, (2, 3, 4, 6)), (28, (2, 2, 7)))]
