@@ -14,7 +14,7 @@ import numpy as np
 
 from . import scalar
 from .dense import corrected, exact_sum, sum_, two_sum
-from .jit import Array, by_dtype, fma, inline, jit, reassociating
+from .jit import Array, by_dtype, fma, inline, itemsize, jit, reassociating
 from .pointwise import NOTHING, flat
 from .rowwise import BLOCK, SHORT, exponentials, lost_in, row_pieces, row_sums
 from .threads import parallel
@@ -170,7 +170,7 @@ def soft_slopes(x: Array, q: Array, high: float, rest: float, factor: float, out
     whole = 1.0 + rest
     for j in range(q.size):
         d = np.float64(x[j]) - high
-        e = scalar.exp_sum(d, lost_in(np.float64(x[j]), high)) if x.itemsize == 8 else scalar.exp64(d)
+        e = scalar.exp_sum(d, lost_in(np.float64(x[j]), high)) if itemsize(x) == 8 else scalar.exp64(d)
         missing = rest if d == 0.0 else 1.0 + (rest - e)
         more = others if j == top else q[top] + (others - q[j])
         out[j] = factor * ((more * e - q[j] * missing) / whole)
@@ -239,7 +239,7 @@ def _hard_grad(
                     outs[i, j] = share * exps[i * n + j]
             else:
                 row, result = rows[i], outs[i]
-                if x.itemsize == 4:
+                if itemsize(x) == 4:
                     own = scalar.exp_coarse(np.float64(row[t]) - m)
                     for j in range(n):
                         result[j] = share * scalar.exp_coarse(np.float64(row[j]) - m)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .jit import Array, inline, jit, reassociating
+from .jit import Array, inline, itemsize, jit, reassociating
 from .threads import parallel
 
 __all__ = ["column_sum", "linear", "sum_"]
@@ -62,7 +62,7 @@ def plain_sum(x: Array) -> float:
 def exact_sum(x: Array) -> float:
     """The sum in float64: blocks summed plainly, their sum compensated (Neumaier, 1974)."""
     whole, lost = 0.0, 0.0
-    block = BLOCK if x.itemsize == 4 else 64
+    block = BLOCK if itemsize(x) == 4 else 64
     for start in range(0, x.size, block):
         whole, e = two_sum(whole, plain_sum(x[start : start + block]))
         lost += e

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import scalar
-from .jit import Array, jit
+from .jit import Array, itemsize, jit
 from .threads import parallel
 
 __all__ = [
@@ -136,7 +136,7 @@ def _relu(x: Array) -> None:
 def _softplus(x: Array, beta: float, threshold: float) -> None:
     for i in range(x.size):
         z = np.float64(x[i]) * beta
-        y = scalar.tail32(z) if x.itemsize == 4 else scalar.tail64(z)
+        y = scalar.tail32(z) if itemsize(x) == 4 else scalar.tail64(z)
         x[i] = x[i] if z > threshold else (y + z if z > 0.0 else y) / beta
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 __all__ = [
-    "JIT_DISABLED", "Array", "Bits", "Single", "bits", "by_dtype", "fma", "from_bits", "inline", "jit", "reassociating",
-    "view",
+    "JIT_DISABLED", "Array", "Bits", "Single", "bits", "by_dtype", "fma", "from_bits", "inline", "itemsize", "jit",
+    "reassociating", "view",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -120,6 +120,10 @@ if JIT_DISABLED:
         """a * b + c, rounded once for float32; float64 without hardware's help is rounded twice."""
         return type(c)(np.float64(a) * np.float64(b) + np.float64(c))
 
+    def itemsize(x: Array) -> int:
+        """The bytes of an element."""
+        return int(x.itemsize)
+
     def view(address: int, size: int, like: Array) -> Array:
         """`size` elements of `like`'s dtype at `address`."""
         memory = (ctypes.c_char * (int(size) * like.itemsize)).from_address(int(address))  # ctypes takes no np.intp
@@ -135,6 +139,15 @@ else:
             return builder.fma(*arguments)
 
         return c(c, c, c), generate
+
+    @extending.intrinsic
+    def itemsize(context, x):  # type: ignore[no-untyped-def]
+        """The bytes of an element: a constant, so that LLVM drops what is for other dtypes. The array's own is none."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return context.get_constant(types.intp, x.dtype.bitwidth // 8)
+
+        return types.intp(x), generate
 
     @extending.intrinsic
     def _pointer(context, address, like):  # type: ignore[no-untyped-def]

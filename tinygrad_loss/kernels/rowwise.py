@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import scalar
-from .jit import Array, bits, from_bits, inline, jit, reassociating
+from .jit import Array, bits, from_bits, inline, itemsize, jit, reassociating
 from .threads import parallel
 
 __all__ = ["log_softmax", "log_softmax_grad", "logsumexp", "logsumexp_grad", "softmax", "softmax_grad"]
@@ -70,17 +70,17 @@ def exponentials(x: Array, first: int, last: int, exact: bool, high: Array, exps
     For float32 they have 28 bits, unless `exact`.
     """
     n = x.shape[1]
-    lost = np.empty(exps.size if x.itemsize == 8 else 0)
+    lost = np.empty(exps.size if itemsize(x) == 8 else 0)
     for r in range(first, last):
         # a view, since an index like r * n + j might be negative for all that Numba knows: LLVM would then gather
         row, m = exps[(r - first) * n : (r - first + 1) * n], high[r]
         for j in range(n):
             row[j] = np.float64(x[r, j]) - m
-        if x.itemsize == 8:
+        if itemsize(x) == 8:
             less = lost[(r - first) * n : (r - first + 1) * n]
             for j in range(n):
                 less[j] = lost_in(x[r, j], m)
-    if x.itemsize == 8:
+    if itemsize(x) == 8:
         for i in range((last - first) * n):
             exps[i] = scalar.exp_sum(exps[i], lost[i])
     elif exact:
@@ -107,7 +107,7 @@ def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: 
 def row_sums(x: Array, first: int, last: int, exact: bool, exps: Array, high: Array, rest: Array) -> None:
     """What `row_pieces` gives, where the exponentials themselves are not asked for."""
     n = x.shape[1]
-    if exact or n < SHORT or x.itemsize == 8:
+    if exact or n < SHORT or itemsize(x) == 8:
         row_pieces(x, first, last, exact, exps, high, rest)
         return
     for r in range(first, last):
@@ -154,7 +154,7 @@ def _softmax(x: Array, out: Array) -> None:
         for r in range(first, last):
             row = exps[(r - first) * n : (r - first + 1) * n]
             whole = 1.0 + rest[r]
-            if x.itemsize == 4:
+            if itemsize(x) == 4:
                 scale = 1.0 / whole
                 for j in range(n):
                     out[r, j] = row[j] * scale
@@ -173,7 +173,7 @@ def _log_softmax(x: Array, out: Array) -> None:
         row_sums(x, first, last, False, exps, high, rest)
         for r in range(first, last):
             whole = scalar.log1p_64(rest[r])
-            if x.itemsize == 4:
+            if itemsize(x) == 4:
                 for j in range(n):
                     out[r, j] = (np.float64(x[r, j]) - high[r]) - whole
             else:

@@ -32,16 +32,14 @@ Positions = tuple[int, ...]
 Tile = Any
 
 
-@inline
-def vector_lanes(like: Array) -> int:
-    """How many elements of this dtype one vector holds."""
-    return BYTES // like.itemsize
-
-
 if JIT_DISABLED:
 
     def _loaded(x: Array, at: Positions, shift: int, lanes: int) -> Array:
         return np.stack([x[p + shift : p + shift + lanes] for p in at])
+
+    def vector_lanes(like: Array) -> int:
+        """How many elements of this dtype one vector holds."""
+        return BYTES // like.itemsize
 
     def replaced(positions: Positions, i: int, value: int) -> Positions:
         """The tuple with another value at i."""
@@ -154,6 +152,15 @@ else:
             product = self.builder.fmul(a, b, flags=("contract",))
             total = self.builder.fadd(product, self.builder.extract_value(sums, i), flags=("contract",))
             return self.builder.insert_value(sums, total, i)
+
+    @extending.intrinsic
+    def vector_lanes(context, like):  # type: ignore[no-untyped-def]
+        """How many elements of this dtype one vector holds: a constant, which an array's itemsize is not for LLVM."""
+
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return context.get_constant(types.intp, BYTES * 8 // like.dtype.bitwidth)
+
+        return types.intp(like), generate
 
     @extending.intrinsic
     def tile(context, rows, columns, values, at):  # type: ignore[no-untyped-def]
