@@ -39,6 +39,18 @@ def test_gradient_of_a_single_element_under_a_stride(size, kernel, stride, paddi
     )
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_an_infinite_weight_leaves_alone_what_it_does_not_reach(stride):
+    x, weight = np.ones((2, 3, 3, 4)), np.arange(24.0).reshape(3, 2, 2, 2)
+    weight[1, 0, 0, 1] = np.inf
+    params = {"stride": (stride,) * 2, "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 1}
+    size = (2 * stride + 2, 3 * stride + 2)
+    y = kernels.conv_transpose(x, weight, None, size=size, **params)
+    np.testing.assert_array_equal(y, conv_rows.conv_transpose_in_numpy(x, weight, None, size=size, **params))
+    assert np.isinf(y).any()
+    assert np.isfinite(y[:, 0, :, 0]).all()
+
+
 EMPTY = [
     lambda x: F.conv2d(x, tg.ones(4, 2, 3, 3, requires_grad=True), tg.ones(4, requires_grad=True)),
     lambda x: F.conv1d(x[:, :, 0], tg.ones(2, 1, 3, requires_grad=True), tg.ones(2, requires_grad=True), groups=2),

@@ -14,7 +14,6 @@ Shapes are those of two spatial dimensions; one dimension is a height of 1.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +36,7 @@ from .vectors import (
     write,
 )  # fmt: skip
 
-__all__ = ["conv", "conv_frame", "conv_transpose", "conv_weight_grad"]
+__all__ = ["conv", "conv_transpose", "conv_weight_grad", "geometry"]
 
 Ints = tuple[int, ...]
 Padding = tuple[tuple[int, int], ...]
@@ -51,27 +50,57 @@ CACHE = 200_000  # bytes of scratch memory that a core's own cache holds beside 
 CHUNKS = 16  # of a batch at most: each has its scratch memory, and its own sum of the weights' gradient
 
 
-class Frame(NamedTuple):
-    """How one image lies in scratch memory: [channel][kernel column][row % stride][row // stride][output column]."""
+class Geometry(NamedTuple):
+    """A convolution of images with one weight, as the kernels see it.
 
+    An image lies in scratch memory as [channel][kernel column][row % stride][row // stride][output column].
+    """
+
+    out: Ints  # size of the output
+    image: Ints  # (N, C, H, W)
+    places: Ints  # (N, O, the output's places)
+    weight: Ints  # (groups, O / groups, taps)
+    frame: Ints  # stride of columns, columns of the output, rows of padding, stride of rows, rows of a channel by it
     shifts: Array  # where each kernel column starts in the image, perhaps before it
-    stride: int  # of columns
-    width: int  # columns of the output
-    top: int  # rows of padding
-    split: int  # stride of rows
-    rows: int  # of a channel, padded, divided by split
     taps: Array  # (channels of one group * kernel rows * kernel columns,): what to add to an output's place
+    grain: int  # images in a chunk
 
 
-def frame(channels: int, size: Ints, tops: Array, shifts: Array, stride: Ints, out: Ints) -> Frame:
-    """The frame where kernel row i starts at image row tops[i] and column j at shifts[j], for outputs of size out."""
+@functools.lru_cache(512)
+def geometry(
+    image: Ints, weight: Ints, stride: Ints, padding: Padding, dilation: Ints, groups: int, out: Ints = ()
+) -> Geometry:
+    """That of images (N, C, [H,] W) and a weight (O, C / groups, [kh,] kw); out is the whole output if not given."""
+    (n, channels, *size), (outputs, _, *kernel) = image, weight
+    out = out or tuple(
+        (m + sum(p) - d * (k - 1) - 1) // s + 1
+        for m, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+    )
+    rows, columns = (1, *size)[-2:]
+    tops, shifts = (
+        d * np.arange(k) - p[0]
+        for k, p, d in zip((1, *kernel)[-2:], ((0, 0), *padding)[-2:], (1, *dilation)[-2:], strict=True)
+    )
+    split, step = (1, *stride)[-2:]
+    tall, wide = (1, *out)[-2:]
     top = max(0, -int(tops.min(initial=0)))
-    rows = max(size[0], int(tops.max(initial=0)) + stride[0] * (out[0] - 1) + 1) + top
-    rows = -(-rows // stride[0])
-    c, i, j = np.ogrid[:channels, : len(tops), : len(shifts)]
+    lines = -(-(max(rows, int(tops.max(initial=0)) + split * (tall - 1) + 1) + top) // split)
+    c, i, j = np.ogrid[: channels // groups, : len(tops), : len(shifts)]
     row = tops[i] + top
-    taps = (((c * len(shifts) + j) * stride[0] + row % stride[0]) * rows + row // stride[0]) * out[1]
-    return Frame(shifts, stride[1], out[1], top, stride[0], rows, taps.ravel())
+    taps = ((((c * len(shifts) + j) * split + row % split) * lines + row // split) * wide).ravel()
+    work = n * outputs * taps.size * tall * wide
+    # the number of chunks depends on the sizes alone, and so does the order of every sum
+    grain = max(-(-n // min(max(work // WORK, 1), CHUNKS)), 1)
+    return Geometry(
+        out,
+        (n, channels, rows, columns),
+        (n, outputs, tall * wide),
+        (groups, outputs // groups, taps.size),
+        (step, wide, top, split, lines),
+        shifts,
+        taps,
+        grain,
+    )
 
 
 # --- compiled -----------------------------------------------------------------------------------------------------
@@ -146,11 +175,11 @@ def _collect(
 
 @jit
 def _correlate(
-    x: Array, start: int, stop: int, layout: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
+    x: Array, start: int, stop: int, frame: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
     rows: Positions, columns: Positions,
 ) -> None:  # fmt: skip
     """out[n, o, p] = bias[o] + sum over taps k of weight[o, k] times what k meets at p, for images start to stop."""
-    stride, width, top, split, frame_rows = layout
+    stride, width, top, split, frame_rows = frame
     groups, outputs, _ = weight.shape
     size, lanes, height = out.shape[2], vector_lanes(x), len(rows)
     channel = shifts.size * split * frame_rows * width
@@ -186,11 +215,11 @@ def _correlate(
 
 @jit
 def _correlate_transposed(
-    g: Array, start: int, stop: int, layout: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
+    g: Array, start: int, stop: int, frame: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
     rows: Positions, columns: Positions,
 ) -> None:  # fmt: skip
     """out[n] = bias + what each tap k meets at each place p gets, g[n, o, p] weight[o, k] for all o; start to stop."""
-    stride, width, top, split, frame_rows = layout
+    stride, width, top, split, frame_rows = frame
     groups, outputs, _ = weight.shape
     size, lanes, height = g.shape[2], vector_lanes(g), len(rows)
     channel = shifts.size * split * frame_rows * width
@@ -225,11 +254,11 @@ def _correlate_transposed(
 
 @jit
 def _correlate_gradients(
-    g: Array, x: Array, begin: int, end: int, layout: Ints, shifts: Array, taps: Array, out: Array, groups: int,
+    g: Array, x: Array, begin: int, end: int, frame: Ints, shifts: Array, taps: Array, out: Array, groups: int,
     rows: Positions, columns: Positions,
 ) -> None:  # fmt: skip
     """out[o, k] += sum over images n, begin to end, and places p of g[n, o, p] times what tap k meets at p."""
-    stride, width, top, split, frame_rows = layout
+    stride, width, top, split, frame_rows = frame
     outputs, size, lanes = g.shape[1] // groups, g.shape[2], vector_lanes(x)
     height, count, whole = len(rows), len(columns), size - size % lanes
     channel = shifts.size * split * frame_rows * width
@@ -269,12 +298,6 @@ def _correlate_gradients(
 # --- what the ops call --------------------------------------------------------------------------------------------
 
 
-def _planes(x: Array) -> Array:
-    """(N, C, [H,] W) as (N, C, H, W) without holes."""
-    x = np.ascontiguousarray(x)
-    return x[:, :, None] if x.ndim == 3 else x
-
-
 @functools.lru_cache(256)
 def _tile(height: int, width: int, lanes: int) -> tuple[Positions, Positions]:
     """The tile that wastes the least on so many rows by so many columns, which it takes by vectors of lanes."""
@@ -292,60 +315,22 @@ def _shift(bias: Array | None, out: Array) -> Array:
     return np.zeros(out.shape[1], out.dtype) if bias is None else np.ascontiguousarray(bias)
 
 
-def _grain(images: int, work: int) -> int:
-    """Images in a chunk; their number depends on the sizes alone, and so does the order of every sum."""
-    chunks = min(max(images * work // WORK, 1), CHUNKS)
-    return max(-(-images // chunks), 1)
-
-
-@functools.lru_cache(256)
-def conv_frame(
-    channels: int, size: Ints, kernel: Ints, stride: Ints, padding: Padding, dilation: Ints
-) -> tuple[Ints, Frame]:
-    """The size of a convolution's output, and its frame."""
-    out = tuple(
-        (n + sum(p) - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
-    )
-    starts = [d * np.arange(k) - p[0] for k, p, d in zip(kernel, padding, dilation, strict=True)]
-    if len(out) == 1:
-        return out, frame(channels, (1, *size), np.arange(1), starts[0], (1, *stride), (1, *out))
-    return out, frame(channels, size, starts[0], starts[1], stride, out)
-
-
-@functools.lru_cache(256)
-def _transposed_frame(
-    channels: int, size: Ints, kernel: Ints, stride: Ints, padding: Padding, dilation: Ints, inputs: Ints
-) -> Frame:
-    """The frame of the convolution that has so many outputs, from images of this size."""
-    tops, shifts = (
-        d * np.arange(k) - p[0]
-        for k, p, d in zip((1, *kernel)[-2:], ((0, 0), *padding)[-2:], (1, *dilation)[-2:], strict=True)
-    )
-    return frame(channels, (1, *size)[-2:], tops, shifts, (1, *stride)[-2:], (1, *inputs)[-2:])
-
-
-def _flat(x: Array) -> Array:
-    """(N, C, ...) as (N, C, places) without holes."""
-    return np.ascontiguousarray(x).reshape(*x.shape[:2], math.prod(x.shape[2:]))
-
-
 def conv(
     x: Array, weight: Array, bias: Array | None, stride: Ints, padding: Padding, dilation: Ints, groups: int
 ) -> Array:
     """Cross-correlation of x (N, C, [H,] W) with weight (O, C / groups, [kh,] kw)."""
-    size, at = conv_frame(x.shape[1] // groups, x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    out = np.empty((len(x), len(weight), *size), x.dtype)
+    at = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    out = np.empty(at.places[:2] + at.out, x.dtype)
     if not out.size:
         return out
-    planes, target, layout = _planes(x), _flat(out), at[1:6]
-    w, b = np.ascontiguousarray(weight).reshape(groups, len(weight) // groups, at.taps.size), _shift(bias, out)
-    rows, columns = _tile(w.shape[1], target.shape[2], BYTES // x.itemsize)
+    source, target = np.ascontiguousarray(x).reshape(at.image), out.reshape(at.places)
+    w, shift = np.ascontiguousarray(weight).reshape(at.weight), _shift(bias, out)
+    rows, columns = _tile(at.weight[1], at.places[2], BYTES // x.itemsize)
 
     def run(start: int, stop: int) -> None:
-        _correlate(planes, start, stop, layout, at.shifts, at.taps, w, b, target, rows, columns)
+        _correlate(source, start, stop, at.frame, at.shifts, at.taps, w, shift, target, rows, columns)
 
-    parallel(run, len(x), _grain(len(x), target.shape[1] * at.taps.size * target.shape[2]))
+    parallel(run, len(x), at.grain)
     return out
 
 
@@ -356,15 +341,15 @@ def conv_transpose(
     out = np.empty((len(x), groups * weight.shape[1], *size), x.dtype)
     if not out.size:
         return out
-    at = _transposed_frame(weight.shape[1], size, weight.shape[2:], stride, padding, dilation, x.shape[2:])
-    source, target, layout = _flat(x), _planes(out), at[1:6]
-    w, b = np.ascontiguousarray(weight).reshape(groups, len(weight) // groups, at.taps.size), _shift(bias, out)
-    rows, columns = _tile(at.taps.size, source.shape[2], BYTES // x.itemsize)
+    at = geometry(out.shape, weight.shape, stride, padding, dilation, groups, x.shape[2:])
+    source, target = np.ascontiguousarray(x).reshape(at.places), out.reshape(at.image)
+    w, shift = np.ascontiguousarray(weight).reshape(at.weight), _shift(bias, out)
+    rows, columns = _tile(at.weight[2], at.places[2], BYTES // x.itemsize)
 
     def run(start: int, stop: int) -> None:
-        _correlate_transposed(source, start, stop, layout, at.shifts, at.taps, w, b, target, rows, columns)
+        _correlate_transposed(source, start, stop, at.frame, at.shifts, at.taps, w, shift, target, rows, columns)
 
-    parallel(run, len(x), _grain(len(x), source.shape[1] * at.taps.size * source.shape[2]))
+    parallel(run, len(x), at.grain)
     return out
 
 
@@ -372,18 +357,17 @@ def conv_weight_grad(
     g: Array, x: Array, kernel: Ints, stride: Ints, padding: Padding, dilation: Ints, groups: int
 ) -> Array:
     """The gradient with respect to the weight of a convolution of x whose result has the gradient g."""
-    outputs, channels = g.shape[1], x.shape[1] // groups
-    _, at = conv_frame(channels, x.shape[2:], kernel, stride, padding, dilation)
-    taps, layout, slopes, planes = at.taps.size, at[1:6], _flat(g), _planes(x)
-    rows, columns = _tile(outputs // groups, taps, 1)
-    grain = _grain(len(x), outputs * taps * slopes.shape[2])
-    parts = np.zeros((max(-(-len(x) // grain), 1), outputs, taps), x.dtype)
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    at = geometry(x.shape, shape, stride, padding, dilation, groups)
+    slopes, source = np.ascontiguousarray(g).reshape(at.places), np.ascontiguousarray(x).reshape(at.image)
+    rows, columns = _tile(at.weight[1], at.weight[2], 1)
+    parts = np.zeros((max(-(-len(x) // at.grain), 1), shape[0], at.weight[2]), x.dtype)
 
     def run(start: int, stop: int) -> None:
-        part = parts[start // grain]
-        _correlate_gradients(slopes, planes, start, stop, layout, at.shifts, at.taps, part, groups, rows, columns)
+        part = parts[start // at.grain]
+        _correlate_gradients(slopes, source, start, stop, at.frame, at.shifts, at.taps, part, groups, rows, columns)
 
     if g.size:
-        parallel(run, len(x), grain)
+        parallel(run, len(x), at.grain)
     weight: Array = parts[0] if len(parts) == 1 else parts.sum(axis=0)
-    return weight.reshape(outputs, channels, *kernel)
+    return weight.reshape(shape)

@@ -131,7 +131,7 @@ _CASES: list[tuple[tuple[Ints, Ints], dict[str, Any]]] = [
 def _samples(kind: str) -> list[Any]:
     found = []
     for i, ((x, weight), params) in enumerate(_CASES):
-        size, _ = kernels.conv_frame(1, x[2:], weight[2:], *(params[p] for p in ("stride", "padding", "dilation")))
+        size = kernels.geometry(x, weight, **params).out
         y = (x[0], weight[0], *size)
         bias = None if i == 1 else (weight[0] if kind == "conv" else x[1],)
         if kind == "conv":
