@@ -63,26 +63,29 @@ class TensorBase:
 class _Mode(threading.local):
     """Per-thread switches, and a context in which NumPy's floating point warnings are off."""
 
-    grad = True
-    inference = False
-    wide = False  # a gradient check is under way: casts to other floats stay float64
-    walk: Any = None  # the backward under way: its number, its nodes, and those that lead to what was asked for
+    grad: bool
+    inference: bool
+    wide: bool  # a gradient check is under way: casts to other floats stay float64
+    walk: Any  # the backward under way: its number, its nodes, and those that lead to what was asked for
+    quiet: Callable[..., Any]
 
     def __init__(self) -> None:
+        self.grad, self.inference, self.wide, self.walk = True, False, False, None
         # np.errstate costs 0.9 us, running in a prepared context a tenth of it: NumPy 2 keeps its error state in a
         # context variable. inf and NaN are values here, not accidents, and PyTorch does not warn of them either.
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
-        self.quiet: Callable[..., Any] = context.run
+        self.quiet = context.run
 
-    def quietly(self, run: Callable[..., Any], *args: Any) -> Any:
-        """Call ``run``, all of it in that context, which can be entered once: within, ``quiet`` just calls."""
-        outer = self.quiet
+    def backward(self, create_graph: bool, run: Callable[..., Any], *args: Any) -> Any:
+        """Call ``run`` for a backward: all of it in that context, which can be entered once; ``quiet`` then just calls."""
+        here = self.__dict__  # this thread's: looked up once, where every attribute would be looked up anew
+        before = here["grad"], here["walk"], here["quiet"]
+        here["grad"], here["quiet"] = create_graph, _call
         try:
-            self.quiet = _call
-            return outer(run, *args)
+            return before[2](run, *args)
         finally:
-            self.quiet = outer
+            here["grad"], here["walk"], here["quiet"] = before
 
 
 def _call(run: Callable[..., Any], *args: Any, **params: Any) -> Any:

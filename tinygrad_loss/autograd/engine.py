@@ -44,21 +44,25 @@ def walk(
     Without ``targets`` they end in the ``grad`` of the leaves; with them, the gradient of each target is returned
     (None where nothing arrived) and no ``grad`` is touched. Gradients are ndarrays, or Tensors under ``create_graph``.
     """
-    before = mode.grad, mode.walk
-    mode.grad = create_graph
-    try:
-        pending: dict[Any, Any] = {}  # per node and leaf, the sum of what has arrived there
-        for edge, g in incoming:
-            total = pending[edge] + g if edge in pending else g
-            pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
-        borrowed = set(pending)  # the leaves whose sum is memory that something else uses too
-        order, due = reachable(pending)
-        wanted = None if targets is None else dict.fromkeys(map(edge_of, targets))
-        retain = create_graph if retain_graph is None else retain_graph
-        # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
-        mode.quietly(_send, order, due, pending, borrowed, wanted, retain, create_graph)
-    finally:
-        mode.grad, mode.walk = before
+    # Infinities and NaN are values here; NumPy's warnings of them would only alarm.
+    return mode.backward(create_graph, _walk, incoming, retain_graph, create_graph, targets)  # type: ignore[no-any-return]
+
+
+def _walk(
+    incoming: Sequence[tuple[Any, Any]],
+    retain_graph: bool | None,
+    create_graph: bool,
+    targets: Sequence[TensorBase] | None,
+) -> list[Any]:
+    pending: dict[Any, Any] = {}  # per node and leaf, the sum of what has arrived there
+    for edge, g in incoming:
+        total = pending[edge] + g if edge in pending else g
+        pending[edge] = np.asarray(total) if isinstance(total, np.generic) else total
+    borrowed = set(pending)  # the leaves whose sum is memory that something else uses too
+    order, due = reachable(pending)
+    wanted = None if targets is None else dict.fromkeys(map(edge_of, targets))
+    retain = create_graph if retain_graph is None else retain_graph
+    _send(order, due, pending, borrowed, wanted, retain, create_graph)
     return [] if wanted is None else [wanted[edge_of(t)] for t in targets or ()]
 
 
