@@ -116,8 +116,8 @@ def soft_loss_32(x: Array, q: Array, high: float, rest: float, terms: Array) -> 
 
 
 @inline
-def soft_loss_64(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
-    """`soft_loss` for float64: as in twice the digits (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005)."""
+def soft_sum(x: Array, q: Array, high: float, whole: float) -> tuple[float, float]:
+    """`soft_loss` in twice the digits (Ogita, Rump and Oishi, "Accurate Sum and Dot Product", 2005)."""
     total, lost, share, more = 0.0, 0.0, 0.0, 0.0
     for j in range(q.size):
         if q[j] != 0.0:
@@ -127,15 +127,53 @@ def soft_loss_64(x: Array, q: Array, high: float, rest: float, terms: Array) -> 
             lost += e + (fma(q[j], d, -term) - q[j] * lost_in(x[j], high))
             share, e = two_sum(share, q[j])
             more += e
-    whole = scalar.log1p_64(rest)
     term = share * whole
     total, e = two_sum(total, term)
-    lost += e + (fma(share, whole, -term) + more * whole)
+    return total, lost + (e + (fma(share, whole, -term) + more * whole))
+
+
+@inline
+def soft_loss_64(x: Array, q: Array, high: float, rest: float, terms: Array) -> float:
+    """`soft_loss` for float64."""
+    total, lost = soft_sum(x, q, high, scalar.log1p_64(rest))
     return corrected(total, lost)
 
 
 # Sum of q (logsumexp(x) - x); a class of share 0 counts 0, though its logit be -inf.
 soft_loss = by_dtype(soft_loss_32, soft_loss_64)
+
+
+@inline
+def smooth_loss_32(
+    x: Array, t: int, w: Array, smoothing: float, high: float, rest: float, q: Array, terms: Array
+) -> float:
+    """`smooth_loss` for float32."""
+    hard_share(q, t, w, smoothing)
+    return soft_loss(x, q, high, rest, terms)
+
+
+@inline
+def smooth_loss_64(
+    x: Array, t: int, w: Array, smoothing: float, high: float, rest: float, q: Array, terms: Array
+) -> float:
+    """`smooth_loss` for float64: the shares themselves would be rounded, so their factors come last."""
+    for j in range(q.size):
+        q[j] = weight_of(w, j)
+    whole = scalar.log1p_64(rest)
+    every, more = soft_sum(x, q, high, whole)
+    own, less = soft_sum(x[t : t + 1], q[t : t + 1], high, whole)
+    size, spread, kept = np.float64(q.size), smoothing / q.size, 1.0 - smoothing
+    total = spread * every
+    lost = fma(spread, every, -total) + (spread * more + fma(-spread, size, smoothing) / size * every)
+    if kept > 0.0:
+        term = kept * own
+        total, e = two_sum(total, term)
+        lost += e + (fma(kept, own, -term) + (kept * less + ((1.0 - kept) - smoothing) * own))
+    return corrected(total, lost)
+
+
+# The same for a class number t under smoothing.
+smooth_loss = by_dtype(smooth_loss_32, smooth_loss_64)
 
 
 @inline
@@ -201,8 +239,7 @@ def _hard(
                 continue
             norm[r] = weight_of(w, t)
             if smoothing > 0.0:
-                hard_share(q, t, w, smoothing)
-                loss[r] = soft_loss(rows[r - first], q, high[r], rest[r], exps[:n])
+                loss[r] = smooth_loss(rows[r - first], t, w, smoothing, high[r], rest[r], q, exps[:n])
             elif norm[r] != 0.0:
                 loss[r] = norm[r] * minus_logp(np.float64(rows[r - first, t]), high[r], logs[r - first])
     return exact_sum(loss[a:b]), exact_sum(norm[a:b])
