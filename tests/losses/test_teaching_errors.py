@@ -217,6 +217,9 @@ def test_ignore_index_is_a_class_number():
         TypeError, "argument 'ignore_index' must be int, not list: it is the class number whose targets do not count"
     ):
         F.cross_entropy(tg.zeros(2, 3), tg.tensor([0, 1]), ignore_index=[0])
+    for loss in (F.cross_entropy, F.nll_loss):
+        with raises(ValueError, f"ignore_index is {2**70}, but class numbers are int64", "write ignore_index=-100"):
+            loss(tg.zeros(2, 3), tg.tensor([0, 1]), ignore_index=2**70)
     with raises(RuntimeError, "ignore_index is not supported for floating point target: it is a class number, here 0, but the "
                 "target holds probabilities."):  # fmt: skip
         F.cross_entropy(tg.zeros(2, 3), tg.zeros(2, 3), ignore_index=0)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ...tensor import Tensor
 
 
+_INT64 = range(-(2**63), 2**63)
+
+
 def _check(name: str, input: Tensor, target: Tensor, ignore_index: Any, reduction: str) -> int:
     """Raise for what no kind of target allows; return ignore_index."""
     check_reduction(reduction)
@@ -40,7 +43,13 @@ def _check(name: str, input: Tensor, target: Tensor, ignore_index: Any, reductio
             f"{name}(): argument 'ignore_index' must be int, not {type(ignore_index).__name__}: it is the class number "
             f"whose targets do not count"
         )
-    return operator.index(ignore_index)
+    ignored = operator.index(ignore_index)
+    if ignored not in _INT64:
+        raise ValueError(
+            f"{name}(): Overflow: ignore_index is {ignored}, but class numbers are int64, {_INT64.start} to {_INT64.stop - 1}: "
+            f"no target can have it. To leave none out, write ignore_index=-100."
+        )
+    return ignored
 
 
 def _check_weight(name: str, weight: Tensor | None, classes: int) -> None:
@@ -258,6 +267,7 @@ def cross_entropy(
         and weight is None
         and label_smoothing == 0.0
         and ignore_index.__class__ is int
+        and ignore_index in _INT64
         and reduction in REDUCTIONS
     ):  # the common case, in as few steps as may be
         return cross_entropy_row(  # type: ignore[no-any-return]
