@@ -12,7 +12,8 @@ Tensors.
   *parameters*.
 * ``vjp`` is one rule per operand (a tuple; None where there is no gradient), or one rule that returns them all. A
   rule's first parameter is the incoming gradient ``g``. The names of the others are its save list: an operand ``x``,
-  its shape ``x_shape``, the output ``y``, a parameter such as ``dim``. What no rule names is not kept alive.
+  its shape ``x_shape``, the output ``y``, a parameter such as ``dim``, or what ``forward`` gives beside the output for
+  the rules alone (``kept``). What no rule names is not kept alive.
 * A rule is plain mathematics. It never changes ``g`` or what was saved, and it leaves the shape to the engine, which
   sums a broadcast gradient back to its operand.
 """
@@ -348,7 +349,6 @@ class Row:
         outputs: tuple[str, ...],
         kept: tuple[str, ...],
         grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None,
-        quiet: bool,
     ) -> None:
         code: Any = getattr(forward, "__code__", None)
         self.operands: tuple[str, ...]
@@ -382,7 +382,7 @@ class Row:
         camel = "".join(part.capitalize() for part in name.strip("_").split("_"))
         self.node_type = self.named(grad_name if isinstance(grad_name, str) else f"{camel}Backward0")
         # Kernels raise no floating point warnings; NumPy's functions do.
-        self.quiet = quiet or getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
+        self.quiet = getattr(forward, "__module__", "numpy").startswith("tinygrad_loss.kernels")
 
     def named(self, title: str) -> type[Node]:
         """The class of this row's nodes that has this name."""
@@ -465,7 +465,6 @@ def op(
     outputs: tuple[str, ...] = ("y",),
     kept: tuple[str, ...] = (),
     grad_name: str | Callable[[list[Any], dict[str, Any]], str] | None = None,
-    quiet: bool = False,
     tensors: int = 0,
     doc: str | None = None,
 ) -> Any:
@@ -492,14 +491,12 @@ def op(
         Whether the result shares the operand's storage.
     kept : tuple of str
         What ``forward`` gives behind the outputs for the rules alone: of it no Tensor is made.
-    quiet : bool
-        Whether ``forward`` gives no floating point warning, because it calls kernels alone.
     tensors : int
         How many of the first operands may not be Python numbers, where PyTorch's function takes none.
     doc : str
         The docstring of a row that is itself a public function.
     """
-    row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, kept, grad_name, quiet)
+    row = Row(name, forward, vjp, numpy, domain, samples, promote, view, outputs, kept, grad_name)
     if name in ROWS:
         raise ValueError(f"there is an op {name!r} already")
     ROWS[name] = row

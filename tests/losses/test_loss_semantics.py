@@ -163,7 +163,9 @@ def test_no_classes():
     with pytest.raises(IndexError, match="Target 0 is out of bounds"):
         F.cross_entropy(tg.zeros(2, 0), tg.tensor([0, 0]))
     assert np.isnan(F.cross_entropy(tg.zeros(2, 0), tg.zeros(2, 0)).item())
-    assert np.isnan(F.cross_entropy(tg.zeros(2, 0), tg.tensor([-100, -100])).item())
+    for loss in (F.cross_entropy, F.nll_loss):
+        with pytest.warns(UserWarning, match="all 2 targets are ignore_index"):
+            assert np.isnan(loss(tg.zeros(2, 0), tg.tensor([-100, -100])).item())
 
 
 @pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
@@ -332,3 +334,43 @@ def test_poisson_counts_are_numbers(log_input):
     with pytest.raises(RuntimeError, match="target holds bools: write target"):
         F.poisson_nll_loss(tg.tensor(1.0), flag, full=True)
     assert F.poisson_nll_loss(tg.tensor(0.0), flag, log_input=log_input).isfinite()
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_loss_beyond_float32_is_infinite_without_a_warning(reduction):
+    x, target, weight = tg.tensor([[3e38, -3e38]]), tg.tensor([1]), tg.tensor([4.0, 4.0])
+    assert F.cross_entropy(x, target, reduction=reduction).item() == INF
+    assert F.cross_entropy(x, target, weight, label_smoothing=0.1, reduction=reduction).item() == INF
+    expected = 3e38 if reduction == "mean" else INF
+    assert F.nll_loss(x, target, weight, reduction=reduction).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_a_mean_of_nothing_is_told_to_who_calls_and_not_at_each_replay(loss):
+    x = tg.tensor([[-1.0, -2.0], [-3.0, -4.0]], requires_grad=True)
+    ignored, weight = tg.tensor([-100, -100]), tg.tensor([0.0, 1.0])
+    for arguments in ((ignored,), (ignored, weight), (tg.tensor([0, 0]), weight)):
+        with pytest.warns(UserWarning, match=r"the mean (is that of nothing|divides 0 by 0), NaN") as told:
+            value = loss(x, *arguments)
+        assert len(told) == 1
+        assert told[0].filename == __file__
+        assert math.isnan(tg.tape(value).replay().root)  # warnings are errors here
+        value.backward()
+    assert math.isnan(loss(x, tg.tensor([0, 1]), tg.tensor([1.0, -1.0])).item())  # that of something, though 0
+    x = tg.tensor([[NAN, -2.0]])
+    assert math.isnan(loss(x, tg.tensor([0])).item())
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_written_nll_loss_divides_by_the_weights_that_it_is_given(reduction):
+    x, weight = tg.tensor([[-1.0, -2.0, -3.0], [-3.0, -2.0, -1.0]], requires_grad=True), tg.tensor([0.5, 1.0, 2.0])
+    target, seed = tg.tensor([0, 2]), tg.ones(2 if reduction == "none" else ())
+    program, found = tg.tape(F.nll_loss(x, target, weight, reduction=reduction)).to_numpy(), {}
+    exec(program, found)
+    for other, more in ((target, weight), (tg.tensor([1, 0]), 3 * weight), (tg.tensor([-100, 1]), weight)):
+        value = F.nll_loss(x, other, more, reduction=reduction)
+        x.grad = None
+        value.backward(seed)
+        loss, gradients = found["loss_and_gradients"](*(v.detach().numpy() for v in (x, other, more, seed)))
+        np.testing.assert_allclose(loss, value.detach().numpy(), rtol=1e-6)
+        np.testing.assert_allclose(gradients["x"], x.grad.numpy(), rtol=1e-6)

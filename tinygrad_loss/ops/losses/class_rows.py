@@ -12,7 +12,7 @@ from ...op import op, sample
 from ..activation import softmax_grad, softmax_row
 from ..broadcast import sum_row
 from ..shape import unsqueeze_row
-from .checks import REDUCTIONS, Shape, position, warn
+from .checks import REDUCTIONS, Shape, position
 
 _CLASSES = np.array([0, 3, 1])
 _DENSE = np.array([[0, 3, 1], [2, 2, 0]])
@@ -44,21 +44,6 @@ def _raise_target(bad: int, x: Array, target: Array, ignore_index: int) -> None:
     raise IndexError(message)
 
 
-def _warn_of_nothing(name: str, target: Array, weight: Array | None, ignore_index: int) -> None:
-    """Say why the mean has nothing to divide by, unless the batch is empty."""
-    kept = target[target != ignore_index]
-    if target.size and not kept.size:
-        warn(
-            f"{name}(): all {target.size} targets are ignore_index, {ignore_index}, so the mean is that of nothing, NaN. Skip "
-            f"such batches, or write reduction='sum' and divide by max(1, (target != {ignore_index}).sum())."
-        )
-    elif kept.size and weight is not None and not weight[kept].any():
-        warn(
-            f"{name}(): the weights of all targets are 0, the first of them weight[{int(kept[0])}], so the mean divides 0 by "
-            f"0, NaN. Skip such batches, or write reduction='sum'."
-        )
-
-
 def _sampled(*more: Any, gradient: bool, **params: Any) -> list[Any]:
     """Calls for every reduction: one target a row, a map of targets, a single one."""
     calls = []
@@ -79,8 +64,6 @@ def _cross_entropy(
     value, bad, pieces = kernels.cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
-    if not pieces[0, -1]:  # the divisor
-        _warn_of_nothing("cross_entropy", target, weight, ignore_index)
     return value, pieces
 
 
@@ -129,7 +112,6 @@ cross_entropy_row = op(
         *_sampled(gradient=False, ignore_index=2, label_smoothing=0.3)[:5],
     ],
     kept=("pieces",),
-    quiet=True,
     grad_name=_cross_entropy_name,
 )
 
@@ -226,8 +208,6 @@ def _nll(x: Array, target: Array, weight: Array | None, *, ignore_index: int, re
     value, bad, divisor = kernels.nll(x, target, weight, ignore_index, reduction)
     if bad >= 0:
         _raise_target(bad, x, target, ignore_index)
-    if not divisor:
-        _warn_of_nothing("nll_loss", target, weight, ignore_index)
     return value, divisor
 
 
@@ -243,26 +223,27 @@ def _nll_in_numpy(x, target, weight, ignore_index, reduction):  # type: ignore[n
 
 
 def _nll_grad(
-    gx: Any, target: Array, weight: Array | None, divisor: float, *, shape: Shape, ignore_index: int
+    gx: Any, target: Array, weight: Array | None, divisor: float, *, shape: Shape, ignore_index: int, reduction: str
 ) -> Array:
     gx = np.asarray(gx)
     return kernels.nll_grad(gx, target, weight, ignore_index, float(divisor), shape)
 
 
-def _nll_grad_in_numpy(gx, target, weight, divisor, shape, ignore_index):  # type: ignore[no-untyped-def]
+def _nll_grad_in_numpy(gx, target, weight, divisor, shape, ignore_index, reduction):  # type: ignore[no-untyped-def]
     d = int(len(shape) > 1)
     kept = target != ignore_index
     k = np.where(kept, target, 0)
     w = kept * (np.ones(shape[d]) if weight is None else weight)[k]
-    return np.moveaxis(np.eye(shape[d])[k] * (-gx * w / divisor)[..., None], -1, d)
+    factor = -gx * w / (w.sum() if reduction == "mean" else 1)
+    return np.moveaxis(np.eye(shape[d])[k] * factor[..., None], -1, d)
 
 
 nll_row: Any = op(
     "nll_loss",
     _nll,
     vjp=(
-        lambda g, x_shape, target, weight, divisor, ignore_index: nll_grad(
-            g, target, weight, divisor, shape=x_shape, ignore_index=ignore_index
+        lambda g, x_shape, target, weight, divisor, ignore_index, reduction: nll_grad(
+            g, target, weight, divisor, shape=x_shape, ignore_index=ignore_index, reduction=reduction
         ),
         None,
         None,
@@ -273,13 +254,24 @@ nll_row: Any = op(
     kept=("divisor",),
     grad_name=lambda operands, params: "NllLossBackward0" if operands[0].ndim < 3 else "NllLoss2DBackward0",
 )
+
+
+def _nll_grad_sample(target: Array, weight: Array | None, reduction: str) -> Any:
+    """A call with the divisor that the value gives."""
+    shape, ignored = (*target.shape[:1], 4, *target.shape[1:]), 1
+    counts = (target != ignored) * (1.0 if weight is None else weight[target])
+    divisor = float(counts.sum()) if reduction == "mean" else 1.0
+    incoming = target.shape if reduction == "none" else ()
+    return sample(incoming, target, weight, divisor, shape=shape, ignore_index=ignored, reduction=reduction)
+
+
 nll_grad: Any = op(
     "nll_loss_grad",
     _nll_grad,
     vjp=(
-        # what the losses would be if g were the log-probabilities
-        lambda g, target, weight, divisor, ignore_index: (
-            nll_row(g, target, weight, ignore_index=ignore_index, reduction="none") / divisor
+        # what the loss would be if g were the log-probabilities
+        lambda g, target, weight, ignore_index, reduction: nll_row(
+            g, target, weight, ignore_index=ignore_index, reduction=reduction
         ),
         None,
         None,
@@ -287,10 +279,6 @@ nll_grad: Any = op(
     ),
     numpy=_nll_grad_in_numpy,
     domain=(-3, 3),
-    samples=[
-        sample(incoming, t, w, d, shape=(*t.shape[:1], 4, *t.shape[1:]), ignore_index=1)
-        for t, w in _TARGETS
-        for incoming, d in ((t.shape, 1.0), ((), 2.5))
-    ],
+    samples=[_nll_grad_sample(t, w, reduction) for t, w in _TARGETS for reduction in REDUCTIONS],
     grad_name="NllLossBackwardBackward0",
 )

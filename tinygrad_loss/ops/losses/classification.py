@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +175,27 @@ def nll_loss(
     dtype = input._array.dtype
     x, w = _wide(input, weight)
     out = nll_row(x, to(target, I64), w, ignore_index=ignore_index, reduction=reduction)
-    if out._array.size == 1 and out._array.reshape(-1)[0] < 0:
+    if reduction == "mean" and math.isnan(out._array):
+        _warn_of_nothing(name, target, weight, ignore_index)
+    elif out._array.size == 1 and out._array.reshape(-1)[0] < 0:
         warn_of_positive(name, input._array, "a probability is at most 1")
     return to(out, dtype)  # type: ignore[no-any-return]
+
+
+def _warn_of_nothing(name: str, target: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+    """Say why the mean has nothing to divide by, if that is why it is NaN and the batch is not empty."""
+    t = target._array
+    kept = t[t != ignore_index]
+    if t.size and not kept.size:
+        warn(
+            f"{name}(): all {t.size} targets are ignore_index, {ignore_index}, so the mean is that of nothing, NaN. Skip such "
+            f"batches, or write reduction='sum' and divide by max(1, (target != {ignore_index}).sum())."
+        )
+    elif kept.size and weight is not None and not weight._array[kept].any():
+        warn(
+            f"{name}(): the weights of all targets are 0, the first of them weight[{int(kept[0])}], so the mean divides 0 by "
+            f"0, NaN. Skip such batches, or write reduction='sum'."
+        )
 
 
 def cross_entropy(
@@ -270,9 +289,12 @@ def cross_entropy(
         and ignore_index in _INT64
         and reduction in REDUCTIONS
     ):  # the common case, in as few steps as may be
-        return cross_entropy_row(  # type: ignore[no-any-return]
+        out = cross_entropy_row(
             input, target, None, ignore_index=ignore_index, label_smoothing=0.0, reduction=reduction
         )
+        if reduction == "mean" and math.isnan(out._array):
+            _warn_of_nothing("cross_entropy", target, None, ignore_index)
+        return out  # type: ignore[no-any-return]
     ignore_index = _check("cross_entropy", input, target, ignore_index, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -282,6 +304,8 @@ def cross_entropy(
     target = _check_class_numbers("cross_entropy", input, target, weight)
     logits, w = _wide(input, weight)
     out = cross_entropy_row(logits, to(target, I64), w, ignore_index=ignore_index, **settings)
+    if reduction == "mean" and math.isnan(out._array):
+        _warn_of_nothing("cross_entropy", target, weight, ignore_index)
     return to(out, x.dtype)  # type: ignore[no-any-return]
 
 
