@@ -41,7 +41,7 @@ def _incoming(roots: Sequence[Any], gradients: Any, create_graph: bool) -> list[
                     f"{list(array.shape)}. Write .sum().backward(), .mean().backward(), or "
                     f"backward(gradient=...) with a tensor of that shape."
                 )
-            # which takes a fifth of the time
+            # of a loss, array() makes it in a fifth of the time that ones() takes
             one = np.ones(array.shape, array.dtype) if array.ndim else np.array(1.0, array.dtype)
             result.append((edge, wrap(one) if create_graph else one))
             continue
