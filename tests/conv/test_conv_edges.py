@@ -41,14 +41,44 @@ def test_gradient_of_a_single_element_under_a_stride(size, kernel, stride, paddi
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_an_infinite_weight_leaves_alone_what_it_does_not_reach(stride):
-    x, weight = np.ones((2, 3, 3, 4)), np.arange(24.0).reshape(3, 2, 2, 2)
+    x, weight = np.ones((2, 3, 3, 5)), np.arange(24.0).reshape(3, 2, 2, 2)
     weight[1, 0, 0, 1] = np.inf
     params = {"stride": (stride,) * 2, "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 1}
-    size = (2 * stride + 2, 3 * stride + 2)
+    size = (2 * stride + 2, 4 * stride + 2)
     y = kernels.conv_transpose(x, weight, None, size=size, **params)
     np.testing.assert_array_equal(y, conv_rows.conv_transpose_in_numpy(x, weight, None, size=size, **params))
     assert np.isinf(y).any()
     assert np.isfinite(y[:, 0, :, 0]).all()
+
+
+@pytest.mark.parametrize("stride", [(2**40, 1), (1, 2**62), (2**64, 2**64)])
+def test_a_stride_beyond_the_image_takes_no_memory(stride):
+    params = {"padding": ((1, 0), (0, 1)), "dilation": (1, 2), "groups": 1}
+    small = tuple(min(s, 9) for s in stride)
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 3, 6, 6)), rng.standard_normal((4, 3, 3, 2))
+    y = kernels.conv(x, weight, None, stride=stride, **params)
+    np.testing.assert_array_equal(y, kernels.conv(x, weight, None, stride=small, **params))
+    np.testing.assert_array_equal(
+        kernels.conv_transpose(y, weight, None, size=(6, 6), stride=stride, **params),
+        kernels.conv_transpose(y, weight, None, size=(6, 6), stride=small, **params),
+    )
+    np.testing.assert_array_equal(
+        kernels.conv_weight_grad(y, x, kernel=(3, 2), stride=stride, **params),
+        kernels.conv_weight_grad(y, x, kernel=(3, 2), stride=small, **params),
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "far"),
+    [
+        ((1, 1, 2, 2), {"stride": (2**61, 1), "padding": (2**60, 0)}),
+        ((1, 1, 1, 1), {"dilation": (2**61, 1), "padding": (2**60, 0)}),
+    ],
+)
+def test_positions_that_would_overflow_are_refused(shape, far):
+    with pytest.raises(MemoryError, match="more memory than can be addressed"):
+        F.conv_transpose2d(tg.ones(shape), tg.ones(1, 1, 2, 2), **far)
 
 
 EMPTY = [
@@ -80,6 +110,18 @@ def test_an_empty_batch_gives_weights_a_gradient_of_zero():
     tg.nn.MaxPool2d(2)(layer(tg.zeros(0, 2, 8, 8))).sum().backward()
     assert layer.weight.grad.tolist() == tg.zeros(4, 2, 3, 3).tolist()
     assert layer.bias.grad.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("channels", [(0, 2), (2, 0)])
+def test_no_channels_at_all(channels):
+    takes, gives = channels
+    x = tg.ones(2, takes, 5, requires_grad=True)
+    weight, bias = (tg.ones(*shape, requires_grad=True) for shape in ((2, 0, 3), (gives,)))
+    y = F.conv1d(x, weight, bias) if gives else F.conv_transpose1d(x, weight, bias)
+    assert y.tolist() == ([[[1.0] * 3] * 2] * 2 if gives else [[], []])
+    y.sum().backward()
+    assert (tuple(weight.grad.shape), bias.grad.tolist()) == ((2, 0, 3), [6.0] * gives)
+    assert not x.grad.numpy().any()
 
 
 @pytest.mark.parametrize("pool", [F.adaptive_avg_pool2d, F.adaptive_max_pool2d])

@@ -25,7 +25,7 @@ def geometries(draw):
     kernel, stride, dilation = each(1, 4), each(1, 3), each(1, 3)
     padding = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(dims))
     size = tuple(
-        max(1, d * (k - 1) + 1 - sum(p)) + draw(st.integers(0, 9))
+        max(1, d * (k - 1) + 1 - sum(p)) + draw(st.integers(0, 9 if dims == 2 else 99))  # several tiles wide
         for d, k, p in zip(dilation, kernel, padding, strict=True)
     )
     groups, inputs, outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 9))
@@ -48,10 +48,10 @@ def test_convolution_is_its_definition(geometry, dtype, seed):
     y = kernels.conv(x, weight, bias, **params)
     assert y.dtype == dtype
     np.testing.assert_allclose(y, conv_rows.conv_in_numpy(x, weight, bias, **params), **tolerance)
-    g = rng.standard_normal(y.shape).astype(dtype)
+    g, shift = rng.standard_normal(y.shape).astype(dtype), rng.standard_normal(x_shape[1]).astype(dtype)
     np.testing.assert_allclose(
-        kernels.conv_transpose(g, weight, None, size=x_shape[2:], **params),
-        conv_rows.conv_transpose_in_numpy(g, weight, None, size=x_shape[2:], **params),
+        kernels.conv_transpose(g, weight, shift, size=x_shape[2:], **params),
+        conv_rows.conv_transpose_in_numpy(g, weight, shift, size=x_shape[2:], **params),
         **tolerance,
     )
     np.testing.assert_allclose(
@@ -110,6 +110,19 @@ def test_max_pool_lets_the_last_nan_win():
     assert x.grad.tolist() == [[[0, 0, 0, 1, 0, 0]]]
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_max_pool_of_a_square_finds_what_is_largest_wherever_it_is(place):
+    for value, rest in ((np.nan, np.inf), (np.inf, 0.0), (-1.0, -np.inf)):
+        x = np.full((1, 2, 3, 5), rest, np.float32)
+        x[0, 1, place // 2, 2 + place % 2] = value
+        expected = np.full((1, 2, 1, 2), rest)
+        expected[0, 1, 0, 1] = value
+        np.testing.assert_array_equal(F.max_pool2d(tg.tensor(x), 2).numpy(), expected)
+    x = np.full((1, 1, 2, 2), -(2**63), np.int64)
+    x[0, 0, place // 2, place % 2] = 2**62 + 1
+    assert F.max_pool2d(tg.tensor(x), 2).item() == 2**62 + 1
+
+
 def test_max_pool_of_minus_infinity_stays_inside():
     x = tg.full((1, 1, 2, 2), -np.inf)
     y, index = F.max_pool2d(x, 2, padding=1, stride=2, return_indices=True)
@@ -146,12 +159,13 @@ def test_results_do_not_depend_on_the_number_of_threads():
         for threads in (1, 2, 5):
             set_num_threads(threads)
             y = kernels.conv(x, weight, None, one, none, one, 1)
-            results.append((y, kernels.conv_weight_grad(y, x, (5, 5), one, none, one, 1)))
+            back = kernels.conv_transpose(y, weight, None, (20, 20), one, none, one, 1)
+            results.append((y, back, kernels.conv_weight_grad(y, x, (5, 5), one, none, one, 1)))
     finally:
         set_num_threads(before)
-    for y, g in results[1:]:
-        np.testing.assert_array_equal(y, results[0][0])
-        np.testing.assert_array_equal(g, results[0][1])
+    for found in results[1:]:
+        for array, first in zip(found, results[0], strict=True):
+            np.testing.assert_array_equal(array, first)
 
 
 def test_weight_gradient_of_a_large_batch_keeps_its_digits():

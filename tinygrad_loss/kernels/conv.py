@@ -14,6 +14,7 @@ Shapes are those of two spatial dimensions; one dimension is a height of 1.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ class Geometry(NamedTuple):
     image: Ints  # (N, C, H, W)
     places: Ints  # (N, O, the output's places)
     weight: Ints  # (groups, O / groups, taps)
-    frame: Ints  # stride of columns, columns of the output, rows of padding, stride of rows, rows of a channel by it
+    frame: Ints  # stride of columns, columns of the output, rows of padding, stride of rows, a channel's rows by that
     shifts: Array  # where each kernel column starts in the image, perhaps before it
     taps: Array  # (channels of one group * kernel rows * kernel columns,): what to add to an output's place
     grain: int  # images in a chunk
@@ -71,11 +72,22 @@ def geometry(
     image: Ints, weight: Ints, stride: Ints, padding: Padding, dilation: Ints, groups: int, out: Ints = ()
 ) -> Geometry:
     """That of images (N, C, [H,] W) and a weight (O, C / groups, [kh,] kw); out is the whole output if not given."""
-    (n, channels, *size), (outputs, _, *kernel) = image, weight
+    (batch, channels, *size), (outputs, _, *kernel) = image, weight
     out = out or tuple(
-        (m + sum(p) - d * (k - 1) - 1) // s + 1
-        for m, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+        (n + sum(p) - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
     )
+    # a single place takes no step, and the frame needs no room for one
+    stride = tuple(s if m > 1 else 1 for s, m in zip(stride, out, strict=True))
+    reach = (
+        n + s * m + d * k + sum(p)
+        for n, m, k, s, p, d in zip(size, out, kernel, stride, padding, dilation, strict=True)
+    )
+    if channels * math.prod(kernel) * math.prod(reach) >= 2**62:  # positions might overflow, and are not checked
+        raise MemoryError(
+            f"a convolution of images {list(image)} with stride={stride}, padding={padding} and dilation={dilation} "
+            "needs more memory than can be addressed: write smaller ones"
+        )
     rows, columns = (1, *size)[-2:]
     tops, shifts = (
         d * np.arange(k) - p[0]
@@ -88,13 +100,13 @@ def geometry(
     c, i, j = np.ogrid[: channels // groups, : len(tops), : len(shifts)]
     row = tops[i] + top
     taps = ((((c * len(shifts) + j) * split + row % split) * lines + row // split) * wide).ravel()
-    work = n * outputs * taps.size * tall * wide
+    work = batch * outputs * taps.size * tall * wide
     # the number of chunks depends on the sizes alone, and so does the order of every sum
-    grain = max(-(-n // min(max(work // WORK, 1), CHUNKS)), 1)
+    grain = max(-(-batch // min(max(work // WORK, 1), CHUNKS)), 1)
     return Geometry(
         out,
-        (n, channels, rows, columns),
-        (n, outputs, tall * wide),
+        (batch, channels, rows, columns),
+        (batch, outputs, tall * wide),
         (groups, outputs // groups, taps.size),
         (step, wide, top, split, lines),
         shifts,
@@ -150,10 +162,8 @@ def _collect(
     for c in range(channels):
         for row in range(image_rows):
             line, remainder = (row + top) // split, (row + top) % split
-            source, start = (
-                origin + (remainder * rows + line) * width,
-                ((n * channels + c) * image_rows + row) * image_columns,
-            )
+            source = origin + (remainder * rows + line) * width
+            start = ((n * channels + c) * image_rows + row) * image_columns
             if stride > 1:
                 for j in range(image_columns):
                     target[start + j] = bias[c]
@@ -218,13 +228,15 @@ def _correlate_transposed(
     g: Array, start: int, stop: int, frame: Ints, shifts: Array, taps: Array, weight: Array, bias: Array, out: Array,
     rows: Positions, columns: Positions,
 ) -> None:  # fmt: skip
-    """out[n] = bias + what each tap k meets at each place p gets, g[n, o, p] weight[o, k] for all o; start to stop."""
+    """out[n] = bias, plus g[n, o, p] weight[o, k] wherever tap k meets place p, for images start to stop."""
     stride, width, top, split, frame_rows = frame
     groups, outputs, _ = weight.shape
     size, lanes, height = g.shape[2], vector_lanes(g), len(rows)
     channel = shifts.size * split * frame_rows * width
     span = len(columns) * lanes
-    nowhere = span + out.shape[1] * channel + span  # where the last tile adds for taps that there are not
+    # A margin on both sides of the frame: `_collect` loads whole vectors, and tiles reach over. Beyond it is where the
+    # last tile adds for taps that there are not.
+    nowhere = span + out.shape[1] * channel + span
     scratch = np.empty(nowhere + size + span, g.dtype)
     pitch = size + span
     image, zeros = np.zeros(g.shape[1] * pitch, g.dtype), np.zeros(height, g.dtype)
@@ -319,18 +331,18 @@ def conv(
     x: Array, weight: Array, bias: Array | None, stride: Ints, padding: Padding, dilation: Ints, groups: int
 ) -> Array:
     """Cross-correlation of x (N, C, [H,] W) with weight (O, C / groups, [kh,] kw)."""
-    at = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
-    out = np.empty(at.places[:2] + at.out, x.dtype)
+    shapes = geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    out = np.empty(shapes.places[:2] + shapes.out, x.dtype)
     if not out.size:
         return out
-    source, target = np.ascontiguousarray(x).reshape(at.image), out.reshape(at.places)
-    w, shift = np.ascontiguousarray(weight).reshape(at.weight), _shift(bias, out)
-    rows, columns = _tile(at.weight[1], at.places[2], BYTES // x.itemsize)
+    source, target = np.ascontiguousarray(x).reshape(shapes.image), out.reshape(shapes.places)
+    w, shift = np.ascontiguousarray(weight).reshape(shapes.weight), _shift(bias, out)
+    rows, columns = _tile(shapes.weight[1], shapes.places[2], BYTES // x.itemsize)
 
     def run(start: int, stop: int) -> None:
-        _correlate(source, start, stop, at.frame, at.shifts, at.taps, w, shift, target, rows, columns)
+        _correlate(source, start, stop, shapes.frame, shapes.shifts, shapes.taps, w, shift, target, rows, columns)
 
-    parallel(run, len(x), at.grain)
+    parallel(run, len(x), shapes.grain)
     return out
 
 
@@ -341,15 +353,17 @@ def conv_transpose(
     out = np.empty((len(x), groups * weight.shape[1], *size), x.dtype)
     if not out.size:
         return out
-    at = geometry(out.shape, weight.shape, stride, padding, dilation, groups, x.shape[2:])
-    source, target = np.ascontiguousarray(x).reshape(at.places), out.reshape(at.image)
-    w, shift = np.ascontiguousarray(weight).reshape(at.weight), _shift(bias, out)
-    rows, columns = _tile(at.weight[2], at.places[2], BYTES // x.itemsize)
+    shapes = geometry(out.shape, weight.shape, stride, padding, dilation, groups, x.shape[2:])
+    source, target = np.ascontiguousarray(x).reshape(shapes.places), out.reshape(shapes.image)
+    w, shift = np.ascontiguousarray(weight).reshape(shapes.weight), _shift(bias, out)
+    rows, columns = _tile(shapes.weight[2], shapes.places[2], BYTES // x.itemsize)
 
     def run(start: int, stop: int) -> None:
-        _correlate_transposed(source, start, stop, at.frame, at.shifts, at.taps, w, shift, target, rows, columns)
+        _correlate_transposed(
+            source, start, stop, shapes.frame, shapes.shifts, shapes.taps, w, shift, target, rows, columns
+        )
 
-    parallel(run, len(x), at.grain)
+    parallel(run, len(x), shapes.grain)
     return out
 
 
@@ -358,16 +372,18 @@ def conv_weight_grad(
 ) -> Array:
     """The gradient with respect to the weight of a convolution of x whose result has the gradient g."""
     shape = (g.shape[1], x.shape[1] // groups, *kernel)
-    at = geometry(x.shape, shape, stride, padding, dilation, groups)
-    slopes, source = np.ascontiguousarray(g).reshape(at.places), np.ascontiguousarray(x).reshape(at.image)
-    rows, columns = _tile(at.weight[1], at.weight[2], 1)
-    parts = np.zeros((max(-(-len(x) // at.grain), 1), shape[0], at.weight[2]), x.dtype)
+    shapes = geometry(x.shape, shape, stride, padding, dilation, groups)
+    slopes, source = np.ascontiguousarray(g).reshape(shapes.places), np.ascontiguousarray(x).reshape(shapes.image)
+    rows, columns = _tile(shapes.weight[1], shapes.weight[2], 1)
+    parts = np.zeros((max(-(-len(x) // shapes.grain), 1), shape[0], shapes.weight[2]), x.dtype)
 
     def run(start: int, stop: int) -> None:
-        part = parts[start // at.grain]
-        _correlate_gradients(slopes, source, start, stop, at.frame, at.shifts, at.taps, part, groups, rows, columns)
+        part = parts[start // shapes.grain]
+        _correlate_gradients(
+            slopes, source, start, stop, shapes.frame, shapes.shifts, shapes.taps, part, groups, rows, columns
+        )
 
-    if g.size:
-        parallel(run, len(x), at.grain)
+    if g.size and parts.size:
+        parallel(run, len(x), shapes.grain)
     weight: Array = parts[0] if len(parts) == 1 else parts.sum(axis=0)
     return weight.reshape(shape)

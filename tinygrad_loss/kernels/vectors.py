@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from .jit import JIT_DISABLED, Array, inline
+from .jit import JIT_DISABLED, Array, inline, itemsize
 
 __all__ = [
+    "BYTES",
     "Positions",
     "add_inner",
     "add_inner_part",
@@ -21,6 +22,7 @@ __all__ = [
     "add_span",
     "add_to",
     "lane_sums",
+    "move",
     "replaced",
     "tile",
     "vector_lanes",
@@ -32,14 +34,16 @@ Positions = tuple[int, ...]
 Tile = Any
 
 
+@inline
+def vector_lanes(like: Array) -> int:
+    """How many elements of this dtype one vector holds."""
+    return BYTES // itemsize(like)
+
+
 if JIT_DISABLED:
 
     def _loaded(x: Array, at: Positions, shift: int, lanes: int) -> Array:
         return np.stack([x[p + shift : p + shift + lanes] for p in at])
-
-    def vector_lanes(like: Array) -> int:
-        """How many elements of this dtype one vector holds."""
-        return BYTES // like.itemsize
 
     def replaced(positions: Positions, i: int, value: int) -> Positions:
         """The tuple with another value at i."""
@@ -152,15 +156,6 @@ else:
             product = self.builder.fmul(a, b, flags=("contract",))
             total = self.builder.fadd(product, self.builder.extract_value(sums, i), flags=("contract",))
             return self.builder.insert_value(sums, total, i)
-
-    @extending.intrinsic
-    def vector_lanes(context, like):  # type: ignore[no-untyped-def]
-        """How many elements of this dtype one vector holds: a constant, which an array's itemsize is not for LLVM."""
-
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            return context.get_constant(types.intp, BYTES * 8 // like.dtype.bitwidth)
-
-        return types.intp(like), generate
 
     @extending.intrinsic
     def tile(context, rows, columns, values, at):  # type: ignore[no-untyped-def]
