@@ -51,6 +51,16 @@ def test_an_infinite_weight_leaves_alone_what_it_does_not_reach(stride):
     assert np.isfinite(y[:, 0, :, 0]).all()
 
 
+def test_gradients_of_a_transpose_whose_inputs_lie_before_its_outputs():
+    x, weight = tg.ones(2, 1, 1, requires_grad=True), tg.ones(1, 3, 1, requires_grad=True)
+    y = F.conv_transpose1d(x, weight, dilation=10, output_padding=9, padding=2)
+    assert tuple(y.shape) == (2, 3, 6)
+    assert not y.detach().numpy().any()
+    y.sum().backward()
+    assert x.grad.tolist() == [[[0.0]]] * 2
+    assert weight.grad.tolist() == [[[0.0]] * 3]
+
+
 @pytest.mark.parametrize("stride", [(2**40, 1), (1, 2**62), (2**64, 2**64)])
 def test_a_stride_beyond_the_image_takes_no_memory(stride):
     params = {"padding": ((1, 0), (0, 1)), "dilation": (1, 2), "groups": 1}

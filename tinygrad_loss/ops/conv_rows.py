@@ -100,8 +100,9 @@ def _reached(
     ]
     size = g.shape[2:]
     if any(n > end for n, end in zip(size, ends, strict=True)):
-        g = slice_row(g, index=(slice(None), slice(None), *(slice(0, end) for end in ends)))
-    return g, tuple((low, max(end - n, 0)) for (low, _), end, n in zip(padding, ends, size, strict=True))
+        g = slice_row(g, index=(slice(None), slice(None), *(slice(0, max(end, 0)) for end in ends)))
+    # an end before the start: the inputs reach nothing, and not even all of the padding
+    return g, tuple((low + min(end, 0), max(end - n, 0)) for (low, _), end, n in zip(padding, ends, size, strict=True))
 
 
 def _transpose_x_rule(
