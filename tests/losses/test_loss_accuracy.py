@@ -376,6 +376,21 @@ def test_from_one_class_to_a_hundred_thousand(classes, advantage, dtype):
         check(tg.logsumexp(tg.from_numpy(x), 0).numpy(), [total], dtype, 2)
 
 
+@each_dtype
+@pytest.mark.parametrize("advantage", [25.0, 3.0])
+def test_a_hundred_thousand_equal_classes(advantage, dtype):
+    classes = 70 if JIT_DISABLED else 100_000  # in one float64 sum their roundings would add up to 20 ULP
+    x = np.full(classes, -0.3, dtype)
+    x[-1] = advantage
+    with mp.workdps(DIGITS):
+        top, low = numbers(x[-2:][::-1])
+        rest = (classes - 1) * mp.exp(low - top)
+        got = F.cross_entropy(tg.from_numpy(x[None]), tg.tensor([classes - 1]))
+        check(got.numpy(), [mp.log1p(rest)], dtype, 2)
+        check(tg.softmax(tg.from_numpy(x), 0).numpy()[-1:], [1 / (1 + rest)], dtype, 2)
+        check(tg.logsumexp(tg.from_numpy(x), 0).numpy(), [top + mp.log1p(rest)], dtype, 2)
+
+
 # --- divergence and likelihood ------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import scalar
+from .dense import two_sum
 from .jit import Array, bits, from_bits, inline, itemsize, jit, reassociating
 from .threads import parallel
 
@@ -43,6 +44,20 @@ def sum_and_ties(exps: Array) -> tuple[float, float]:
         s += 0.0 if one else exps[i]
         ties += 1.0 if one else 0.0
     return s, ties
+
+
+@inline
+def others(exps: Array, like: Array) -> float:
+    """The sum of the exponentials without one that is 1; for float64 in short runs whose sum is compensated."""
+    if itemsize(like) == 4:
+        total, ties = sum_and_ties(exps)
+        return total + (ties - 1.0)
+    total, lost, ties = 0.0, 0.0, 0.0
+    for start in range(0, exps.size, 64):
+        s, ones = sum_and_ties(exps[start : start + 64])
+        total, e = two_sum(total, s)
+        lost, ties = lost + e, ties + ones
+    return total + (lost + (ties - 1.0))
 
 
 @reassociating
@@ -99,8 +114,7 @@ def row_pieces(x: Array, first: int, last: int, exact: bool, exps: Array, high: 
         high[r] = largest(x, r)
     exponentials(x, first, last, exact, high, exps)
     for r in range(first, last):
-        s, ties = sum_and_ties(exps[(r - first) * n : (r - first + 1) * n])
-        rest[r] = s + (ties - 1.0)
+        rest[r] = others(exps[(r - first) * n : (r - first + 1) * n], x)
 
 
 @inline
