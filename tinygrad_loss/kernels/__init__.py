@@ -4,8 +4,6 @@ from .binary import bce, bce_grad, bce_logits, bce_logits_grad
 from .classes import (
     cross_entropy,
     cross_entropy_grad,
-    nll,
-    nll_grad,
     soft_cross_entropy,
     soft_cross_entropy_grad,
 )
@@ -42,6 +40,7 @@ from .elementwise import (
     tanh,
     tanh_grad,
 )
+from .nll import nll, nll_grad
 from .optimizers import adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd
 from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from .threads import get_num_threads, set_num_threads

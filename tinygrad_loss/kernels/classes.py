@@ -1,4 +1,4 @@
-"""Cross-entropy on logits and negative log-likelihood: one class of many, or a distribution over them.
+"""Cross-entropy on logits: one class of many, or a distribution over them.
 
 Logits are (N, C, L), class numbers (N, L), distributions (N, C, L): L is 1 or the product of the spatial sizes. With q
 what each class counts for (its weight times its share of the target), the loss of a row is sum(q (logsumexp(x) - x)).
@@ -19,7 +19,7 @@ from .pointwise import NOTHING, flat
 from .rowwise import BLOCK, SHORT, exponentials, lost_in, row_pieces, row_sums
 from .threads import parallel
 
-__all__ = ["cross_entropy", "cross_entropy_grad", "nll", "nll_grad", "soft_cross_entropy", "soft_cross_entropy_grad"]
+__all__ = ["cross_entropy", "cross_entropy_grad", "soft_cross_entropy", "soft_cross_entropy_grad"]
 
 GRAIN = 65536
 TILE = 16  # rows at least: what is gathered comes in lines of memory that hold as many neighbours
@@ -324,19 +324,19 @@ def _soft_grad(
         scatter(outs, out, first, last)
 
 
-def _layers(x: Array) -> Array:
+def layers(x: Array) -> Array:
     """Logits of any shape as (N, C, L), contiguous."""
     shape = x.shape
     if len(shape) == 2:
-        layers = x[:, :, None]
+        found = x[:, :, None]
     elif len(shape) == 1:
-        layers = x.reshape(1, shape[0], 1)
+        found = x.reshape(1, shape[0], 1)
     else:
-        layers = x.reshape(shape[0], shape[1], math.prod(shape[2:]))
-    return layers if layers.flags.carray else layers.copy()
+        found = x.reshape(shape[0], shape[1], math.prod(shape[2:]))
+    return found if found.flags.carray else found.copy()
 
 
-def _ready(x: Array) -> Array:
+def ready(x: Array) -> Array:
     """x itself, or a copy where a kernel would be compiled anew for its layout or for being read-only."""
     return x if x.flags.carray else x.copy()
 
@@ -350,7 +350,7 @@ def _over_rows(run: Callable[[int, int], object], x: Array) -> None:
         run(0, rows)
 
 
-def _reduced(
+def reduced(
     table: Array, rows: int, total: float, divisor: float, like: Array, shape: tuple[int, ...], reduction: str
 ) -> tuple[Array, float]:
     """The loss, which the table has for each row, reduced and rounded once; and what it was divided by."""
@@ -361,7 +361,7 @@ def _reduced(
     return np.array(total / divisor if divisor else np.nan, like.dtype), divisor
 
 
-def _first_bad(divisor: float, target: Array, classes: int, ignore: int) -> int:
+def first_bad(divisor: float, target: Array, classes: int, ignore: int) -> int:
     """The first flat index of a target that is neither a class number nor ignored, or -1; NaN in the sum tells."""
     if divisor == divisor:
         return -1
@@ -376,8 +376,8 @@ def cross_entropy(
 
     x (C,), (N, C) or (N, C, ...), target int64 without C, weight (C,) of x's dtype. Values: as target for "none", else 0-d.
     """
-    x, t = _layers(x), flat(target)
-    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    x, t = layers(x), flat(target)
+    w, smoothing = NOTHING[x.dtype] if weight is None else ready(weight), float(label_smoothing)
     # for each row: its loss, its weight in the mean, largest logit, other exponentials; behind all rows: the divisor
     table = np.empty((4, t.size + 1))
     if not x.shape[1]:
@@ -388,8 +388,8 @@ def cross_entropy(
     else:
         _over_rows(lambda a, b: _hard(x, t, w, ignore_index, smoothing, table, a, b), x)
         known = float(sum_(table[0, :-1])), float(sum_(table[1, :-1]))
-    bad = _first_bad(known[1], t, x.shape[1], ignore_index)
-    value, table[2, -1] = _reduced(table, t.size, *known, x, target.shape, reduction)
+    bad = first_bad(known[1], t, x.shape[1], ignore_index)
+    value, table[2, -1] = reduced(table, t.size, *known, x, target.shape, reduction)
     return value, bad, table[2:]
 
 
@@ -401,8 +401,8 @@ def cross_entropy_grad(
     if pieces is None:
         pieces = cross_entropy(x, target, weight, ignore_index, label_smoothing, reduction)[2]
     out = np.empty(x.shape, x.dtype)
-    x, t, incoming, slopes = _layers(x), flat(target), flat(g), _layers(out)
-    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    x, t, incoming, slopes = layers(x), flat(target), flat(g), layers(out)
+    w, smoothing = NOTHING[x.dtype] if weight is None else ready(weight), float(label_smoothing)
     divisor = float(pieces[0, -1])
     scale = 1.0 / divisor if divisor else np.nan
     if 0 < x.size <= GRAIN:
@@ -420,14 +420,14 @@ def soft_cross_entropy(
     The third row of that tells what each distribution sums to beyond 1.
     """
     shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
-    x, t = _layers(x), _layers(target)
-    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    x, t = layers(x), layers(target)
+    w, smoothing = NOTHING[x.dtype] if weight is None else ready(weight), float(label_smoothing)
     table = np.zeros((4, x.shape[0] * x.shape[2]))
     sums: list[float] = []
     _over_rows(lambda a, b: sums.append(_soft(x, t, w, smoothing, table, a, b)), x)
     total = sums[0] if len(sums) == 1 else float(sum_(table[0]))
     divisor = table.shape[1] if x.shape[1] else np.nan
-    return _reduced(table, table.shape[1], total, divisor, x, shape, reduction)[0], table[1:]
+    return reduced(table, table.shape[1], total, divisor, x, shape, reduction)[0], table[1:]
 
 
 def soft_cross_entropy_grad(
@@ -438,61 +438,9 @@ def soft_cross_entropy_grad(
     if pieces is None:
         pieces = soft_cross_entropy(x, target, weight, label_smoothing, "sum")[1]
     out = np.empty(x.shape, x.dtype)
-    x, t, incoming, slopes = _layers(x), _layers(target), flat(g), _layers(out)
-    w, smoothing = NOTHING[x.dtype] if weight is None else _ready(weight), float(label_smoothing)
+    x, t, incoming, slopes = layers(x), layers(target), flat(g), layers(out)
+    w, smoothing = NOTHING[x.dtype] if weight is None else ready(weight), float(label_smoothing)
     rows = x.shape[0] * x.shape[2]
     scale = 1.0 / rows if reduction == "mean" and rows else 1.0
     _over_rows(lambda a, b: _soft_grad(incoming, scale, x, t, w, smoothing, pieces, a, b, slopes), x)
-    return out
-
-
-# --- log-probabilities --------------------------------------------------------------------------------------------
-
-
-@jit
-def _nll(x: Array, target: Array, w: Array, ignore: int, table: Array) -> tuple[float, float]:
-    loss, norm = table
-    n, c, length = x.shape
-    for r in range(n * length):
-        t = target[r]
-        loss[r], norm[r] = 0.0, 0.0
-        if t == ignore:
-            continue
-        if t < 0 or t >= c:
-            norm[r] = np.nan
-            continue
-        norm[r] = weight_of(w, t)
-        if norm[r] != 0.0:
-            loss[r] = -norm[r] * x[r // length, t, r % length]
-    return exact_sum(loss), exact_sum(norm)
-
-
-@jit
-def _nll_grad(g: Array, scale: float, target: Array, w: Array, ignore: int, out: Array) -> None:
-    length = out.shape[2]
-    for r in range(target.size):
-        t = target[r]
-        if t != ignore and (t < 0 or t >= out.shape[1]):  # written there after the value's pass checked it
-            out[r // length, :, r % length] = np.nan
-        elif t != ignore:
-            out[r // length, t, r % length] = -scale * weight_of(w, t) * g[r if g.size > 1 else 0]
-
-
-def nll(x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str) -> tuple[Array, int, float]:
-    """Value, flat index of the first target outside [0, C) (else -1), and the divisor that `nll_grad` needs."""
-    x, t = _layers(x), flat(target)
-    table, w = np.empty((2, t.size)), NOTHING[x.dtype] if weight is None else _ready(weight)
-    sums = _nll(x, t, w, ignore_index, table)
-    bad = _first_bad(sums[1], t, x.shape[1], ignore_index)
-    value, divisor = _reduced(table, table.shape[1], *sums, x, target.shape, reduction)
-    return value, bad, divisor
-
-
-def nll_grad(
-    g: Array, target: Array, weight: Array | None, ignore_index: int, divisor: float, shape: tuple[int, ...]
-) -> Array:
-    """The gradient with respect to x of this shape: -weight g / divisor at the targets, 0 elsewhere."""
-    out = np.zeros(shape, g.dtype)
-    w = NOTHING[g.dtype] if weight is None else _ready(weight)
-    _nll_grad(flat(g), 1.0 / divisor if divisor else np.nan, flat(target), w, ignore_index, _layers(out))
     return out
