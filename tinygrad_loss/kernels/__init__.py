@@ -40,10 +40,13 @@ from .elementwise import (
     tanh,
     tanh_grad,
 )
+from .heap import keep_freed_memory
 from .nll import nll, nll_grad
 from .optimizers import adadelta, adagrad, adam, adamax, nadam, radam, rmsprop, sgd
 from .rowwise import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from .threads import get_num_threads, set_num_threads
+
+keep_freed_memory()
 
 __all__ = [
     "adadelta",
