@@ -22,6 +22,14 @@ def _three_threads():
     kernels.set_num_threads(before)
 
 
+def test_little_work_wakes_no_thread():
+    seen = set()
+    parallel(lambda a, b: (time.sleep(0.01), seen.add(threading.get_ident())), 60, 10, alone=60)
+    assert seen == {threading.get_ident()}
+    parallel(lambda a, b: (time.sleep(0.01), seen.add(threading.get_ident())), 60, 10, alone=59)
+    assert len(seen) > 1
+
+
 def test_every_item_is_visited_once():
     for size in (0, 1, 9, 10, 11, 95):
         seen = []

@@ -45,7 +45,7 @@ Padding = tuple[tuple[int, int], ...]
 # Height of a tile -> vectors in it. Twelve sums and what streams by fit the 16 registers of AVX2 and keep two fused
 # multiply-adds of latency four busy. Four fits the usual 16, 32, 64 channels, three the 6 of LeNet, one depthwise ones.
 TILES = {4: 3, 3: 4, 1: 8}
-WORK = 4_000_000  # multiplications in a chunk: below, waking a thread costs more than it saves
+WORK = 2_000_000  # multiplications in a chunk: below, waking a thread costs more than it saves
 PLACES = 1024  # worth summing before lanes are added up
 CACHE = 200_000  # bytes of scratch memory that a core's own cache holds beside the rest
 CHUNKS = 16  # of a batch at most: each has its scratch memory, and its own sum of the weights' gradient

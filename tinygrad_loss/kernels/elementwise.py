@@ -20,10 +20,11 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK = 65536  # elements; below, waking a thread costs more than it saves
+LIGHT = 524288  # and that for what takes a fifth of a nanosecond an element
 ndarray = np.ndarray
 
 
-def _unary(kernel: Callable[[Array], None], name: str, doc: str) -> Callable[[Array], Array]:
+def _unary(kernel: Callable[[Array], None], name: str, doc: str, alone: int = 0) -> Callable[[Array], Array]:
     """x -> kernel applied in place to a fresh copy of x."""
 
     def apply(x: Array) -> Array:
@@ -44,7 +45,7 @@ def _unary(kernel: Callable[[Array], None], name: str, doc: str) -> Callable[[Ar
             part[...] = source[start:stop]
             kernel(part)
 
-        parallel(run, flat.size, CHUNK)
+        parallel(run, flat.size, CHUNK, alone)
         return out
 
     apply.__name__ = apply.__qualname__ = name
@@ -52,7 +53,7 @@ def _unary(kernel: Callable[[Array], None], name: str, doc: str) -> Callable[[Ar
     return apply
 
 
-def _gradient(kernel: Callable[..., None], name: str, doc: str) -> Callable[..., Array]:
+def _gradient(kernel: Callable[..., None], name: str, doc: str, alone: int = 0) -> Callable[..., Array]:
     """(g, saved, *numbers) -> kernel(copy of g, saved, *numbers) in place, g and saved of one shape."""
 
     def apply(g: Array, saved: Array, *numbers: float) -> Array:
@@ -75,7 +76,7 @@ def _gradient(kernel: Callable[..., None], name: str, doc: str) -> Callable[...,
             part[...] = source[start:stop]
             kernel(part, second[start:stop], *numbers)
 
-        parallel(run, flat.size, CHUNK)
+        parallel(run, flat.size, CHUNK, alone)
         return out
 
     apply.__name__ = apply.__qualname__ = name
@@ -223,13 +224,13 @@ expm1 = _unary(_expm1, "expm1", "e**x - 1.")
 tanh = _unary(_tanh, "tanh", "The hyperbolic tangent.")
 sigmoid = _unary(_sigmoid, "sigmoid", "1 / (1 + e**-x).")
 logsigmoid = _unary(_logsigmoid, "logsigmoid", "log(sigmoid(x)).")
-relu = _unary(_relu, "relu", "0 where x < 0, else x: NaN stays NaN, -0 stays -0.")
+relu = _unary(_relu, "relu", "0 where x < 0, else x: NaN stays NaN, -0 stays -0.", LIGHT)
 
 sigmoid_grad = _gradient(_sigmoid_grad, "sigmoid_grad", "g y (1 - y), from the output y.")
 sigmoid_grad_x = _gradient(_sigmoid_grad_x, "sigmoid_grad_x", "g s(x) s(-x), from the input: exact in both tails.")
 tanh_grad = _gradient(_tanh_grad, "tanh_grad", "g (1 - y**2), from the output y.")
 logsigmoid_grad = _gradient(_logsigmoid_grad, "logsigmoid_grad", "g s(-x), from the input.")
-relu_grad = _gradient(_relu_grad, "relu_grad", "0 where y <= 0, else g: g passes where y is NaN.")
+relu_grad = _gradient(_relu_grad, "relu_grad", "0 where y <= 0, else g: g passes where y is NaN.", LIGHT)
 elu_grad = _gradient(_elu_grad, "elu_grad", "g alpha e**x where x <= 0, else g, from the input.")
 
 

@@ -16,7 +16,7 @@ from .threads import parallel
 
 __all__ = ["Windows", "average", "average_grad", "max_grad", "max_indices", "max_pick", "maximum"]
 
-GRAIN = 32768  # elements in a chunk of planes
+GRAIN = 262144  # elements in a chunk of planes; below, waking a thread costs more than it saves
 
 
 class Windows(tuple[tuple[range, ...], ...]):

@@ -69,14 +69,14 @@ class _Pool:
                 threading.Thread(target=self.help, daemon=True, name="tinygrad_loss").start()
                 self.helpers += 1
 
-    def run(self, run: Chunk, size: int, grain: int) -> None:
-        """Call `run(start, stop)` for every chunk of `grain` items of [0, size), several at a time."""
+    def run(self, run: Chunk, size: int, grain: int, alone: int = 0) -> None:
+        """Call `run(start, stop)` for every chunk of `grain` items of [0, size), several at a time beyond `alone` items."""
         if size <= grain:
             if size:
                 run(0, size)
             return
         helpers = min(self.threads, -(-size // grain)) - 1
-        if helpers < 1 or getattr(self.inside, "helper", False):
+        if helpers < 1 or size <= alone or getattr(self.inside, "helper", False):
             for start in range(0, size, grain):
                 run(start, min(start + grain, size))
             return
