@@ -556,20 +556,22 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
         counters: list[list[Any]] = []
         dtype: Any = None
         unequal = tracked = False
+        recording = mode.grad
         for x in operands:
             if isinstance(x, TensorBase):
-                if x._base is not None and x._seen != x._version[1]:
-                    refresh(x)
+                if recording:
+                    if x._base is not None and x._seen != x._version[1]:
+                        refresh(x)
+                    edge: Any = x._node
+                    if edge is not None:
+                        tracked = True
+                    elif x._requires_grad:
+                        tracked = True
+                        edge = x
+                    edges.append(edge)
+                    counters.append(x._version)
                 array = x._array
                 arrays.append(array)
-                edge: Any = x._node
-                if edge is not None:
-                    tracked = True
-                elif x._requires_grad:
-                    tracked = True
-                    edge = x
-                edges.append(edge)
-                counters.append(x._version)
                 if array.dtype is not dtype:
                     unequal = dtype is not None
                     dtype = array.dtype
@@ -595,7 +597,7 @@ def _general(row: Row, strict: int) -> Callable[..., Any]:
             return _finish(row, operands, arrays, edges, counters, params, out)
         result = wrap(out[0] if kept else out)
         array = result._array
-        if tracked and mode.grad and row.rules and array.dtype.kind in "fc":
+        if tracked and row.rules and array.dtype.kind in "fc":
             result._node = record(row, arrays, edges, counters, params, out if kept else array, result, operands)
         return result
 
