@@ -468,3 +468,20 @@ def test_backward_within_backward_is_as_silent_and_leaves_numpy_as_it_was():
     assert np.geterr() == before
     with pytest.warns(RuntimeWarning, match="overflow"):
         np.float32([1e30]) * np.float32(1e30)
+
+
+def test_a_backward_inside_a_hook_leaves_the_outer_one_to_its_own():
+    seen = []
+    a, b, inner = (tg.tensor(v, requires_grad=True) for v in (1.0, 2.0, 3.0))
+    tg.autograd.graph.register_multi_grad_hook((a, b), lambda gradients: seen.append([g.item() for g in gradients]))
+    inner.register_hook(lambda g: 2 * g)
+    y = a * b
+
+    def another(g):
+        with tg.enable_grad():
+            (inner * inner).backward()
+
+    y.register_hook(another)
+    (y * 2).backward()
+    assert seen == [[4.0, 2.0]]
+    assert inner.grad.item() == 12
