@@ -152,7 +152,11 @@ def _collect(
     scratch: Array, origin: int, bias: Array, out: Array, n: int, shifts: Array, stride: int, width: int, top: int,
     split: int, rows: int, columns: Positions,
 ) -> None:  # fmt: skip
-    """Image n of out (N, C, H, W) = bias + what its frame holds, added up: the transpose of `_fill`."""
+    """Image n of out (N, C, H, W) = bias + what its frame holds, added up: the transpose of `_fill`.
+
+    From the last kernel column to the first, since that meets the inputs in their order: rounding then follows other
+    libraries' longest (one network's losses equal PyTorch's to 2e-7 for 150 steps, not for 50).
+    """
     _, channels, image_rows, image_columns = out.shape
     target, lanes = out.ravel(), vector_lanes(scratch)
     span = len(columns) * lanes
@@ -167,14 +171,14 @@ def _collect(
             if stride > 1:
                 for j in range(image_columns):
                     target[start + j] = bias[c]
-                for k in range(shifts.size):
+                for k in range(shifts.size - 1, -1, -1):
                     shift = shifts[k]
                     for j in range(max(0, -(shift // stride)), min(width, (image_columns - 1 - shift) // stride + 1)):
                         target[start + shift + j * stride] += scratch[source + k * split * rows * width + j]
                 continue
             for place in range(0, image_columns, span):
                 sums = tile((0,), columns, bias, c)
-                for k in range(shifts.size):
+                for k in range(shifts.size - 1, -1, -1):
                     first, last = shifts[k] - place, shifts[k] - place + width
                     if first < span and last > 0:
                         sums = add_span(sums, scratch, columns, source + k * split * rows * width - first, first, last)
