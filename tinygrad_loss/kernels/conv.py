@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import Array, jit
+from .jit import Array, inline, itemsize, jit
 from .threads import parallel
 from .vectors import (
     BYTES,
@@ -118,6 +118,14 @@ def geometry(
 # --- compiled -----------------------------------------------------------------------------------------------------
 
 
+@inline
+def _neighbours(columns: Positions, start: int, lanes: int) -> Positions:
+    """The positions of a row of vectors side by side."""
+    for v in range(len(columns)):
+        columns = replaced(columns, v, start + v * lanes)
+    return columns
+
+
 @jit
 def _fill(
     scratch: Array, origin: int, x: Array, n: int, shifts: Array, stride: int, width: int, top: int, split: int,
@@ -161,8 +169,7 @@ def _collect(
     target, lanes = out.ravel(), vector_lanes(scratch)
     span = len(columns) * lanes
     buffer = np.empty(span, out.dtype)
-    for v in range(len(columns)):
-        columns = replaced(columns, v, v * lanes)
+    columns = _neighbours(columns, 0, lanes)
     for c in range(channels):
         for row in range(image_rows):
             line, remainder = (row + top) // split, (row + top) % split
@@ -215,14 +222,11 @@ def _correlate(
             group, first = block // blocks, block % blocks * height
             origin = group * (x.shape[1] // groups) * channel
             for place in range(0, size, len(columns) * lanes):
-                source, target = columns, columns
-                for v in range(len(columns)):
-                    source = replaced(source, v, origin + place + v * lanes)
-                    target = replaced(target, v, place + v * lanes)
+                source = _neighbours(columns, origin + place, lanes)
                 sums = tile(rows, columns, shift, block * height)
                 for k in range(taps.size):
                     sums = add_outer(sums, packed, block * factors + k * height, scratch, source, taps[k])
-                write(sums, buffer, target, pitch)
+                write(sums, buffer, _neighbours(columns, place, lanes), pitch)
             for m in range(min(height, outputs - first)):
                 move(out[n, group * outputs + first + m], 0, buffer, m * pitch, size)
 
@@ -256,15 +260,12 @@ def _correlate_transposed(
                 for m in range(height):
                     rows = replaced(rows, m, origin + taps[first + m] if first + m < taps.size else nowhere)
                 for place in range(0, size, span):
-                    source, target = columns, columns
-                    for v in range(len(columns)):
-                        source = replaced(source, v, group * outputs * pitch + place + v * lanes)
-                        target = replaced(target, v, place + v * lanes)
+                    source = _neighbours(columns, group * outputs * pitch + place, lanes)
                     sums = tile(rows, columns, zeros, 0)
                     for o in range(outputs):
                         at = (group * outputs + o) * taps.size + first
                         sums = add_outer(sums, factors, at, image, source, o * pitch)
-                    add_to(sums, scratch, rows, target, size - place)
+                    add_to(sums, scratch, rows, _neighbours(columns, place, lanes), size - place)
         _collect(scratch, span, bias, out, n, shifts, stride, width, top, split, frame_rows, columns)
 
 
@@ -280,7 +281,7 @@ def _correlate_gradients(
     channel = shifts.size * split * frame_rows * width
     frame_size, image_size = x.shape[1] * channel, g.shape[1] * size
     # Summing a tile's lanes costs as much as some hundred places: small images are taken several at once.
-    several = max(1, min(end - begin, PLACES // size, CACHE // (frame_size * x.itemsize)))
+    several = max(1, min(end - begin, PLACES // size, CACHE // (frame_size * itemsize(x))))
     scratch = np.zeros(several * frame_size + lanes, x.dtype)
     images = np.zeros(several * image_size + lanes, g.dtype)
     zeros = np.zeros(height, g.dtype)
