@@ -83,6 +83,16 @@ def weight_of(w: Array, j: int) -> float:
 
 
 @inline
+def share_in_mean(t: int, classes: int, ignore: int, w: Array) -> tuple[bool, float]:
+    """Whether a target is a class that counts, and its weight in the mean; NaN tells of one that is no class."""
+    if t == ignore:
+        return False, 0.0
+    if t < 0 or t >= classes:
+        return False, np.nan
+    return True, weight_of(w, t)
+
+
+@inline
 def hard_share(q: Array, t: int, w: Array, smoothing: float) -> None:
     """q for a class number: its own weight, and a little of all."""
     for j in range(q.size):
@@ -231,13 +241,10 @@ def _hard(
             logs[i] = scalar.log1p_64(others[i])
         for r in range(first, last):
             t = target[r]
-            loss[r], norm[r] = 0.0, 0.0
-            if t == ignore:
+            loss[r] = 0.0
+            counts, norm[r] = share_in_mean(t, n, ignore, w)
+            if not counts:
                 continue
-            if t < 0 or t >= n:
-                norm[r] = np.nan
-                continue
-            norm[r] = weight_of(w, t)
             if smoothing > 0.0:
                 loss[r] = smooth_loss(rows[r - first], t, w, smoothing, high[r], rest[r], q, exps[:n])
             elif norm[r] != 0.0:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .classes import first_bad, layers, ready, reduced, weight_of
+from .classes import first_bad, layers, ready, reduced, share_in_mean, weight_of
 from .dense import exact_sum
 from .jit import Array, jit
 from .pointwise import NOTHING, flat
@@ -16,14 +16,9 @@ def _nll(x: Array, target: Array, w: Array, ignore: int, table: Array) -> tuple[
     n, c, length = x.shape
     for r in range(n * length):
         t = target[r]
-        loss[r], norm[r] = 0.0, 0.0
-        if t == ignore:
-            continue
-        if t < 0 or t >= c:
-            norm[r] = np.nan
-            continue
-        norm[r] = weight_of(w, t)
-        if norm[r] != 0.0:
+        loss[r] = 0.0
+        counts, norm[r] = share_in_mean(t, c, ignore, w)
+        if counts and norm[r] != 0.0:
             loss[r] = -norm[r] * x[r // length, t, r % length]
     return exact_sum(loss), exact_sum(norm)
 
