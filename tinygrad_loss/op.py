@@ -718,26 +718,23 @@ def record(
     """Put a call on the tape; None if nothing that has a rule needs a gradient."""
     saved: list[tuple[Any, ...] | None] = []
     tracked = False
-    given: dict[int, Any] = {}
     if row.joint:
         tracked = any(edge is not None for edge in edges)
         saved.append(row.pickers[0](out, arrays, params) if tracked else None)  # type: ignore[misc]
-        for i, x in enumerate(operands):
-            if edges[i] is None:
-                given[i] = weakref.ref(x) if isinstance(x, _holders) else x
     else:
         for i, pick in enumerate(row.pickers):
             if edges[i] is None or pick is None:
                 edges[i] = None
                 saved.append(None)
-                x = operands[i]
-                if x is not None:
-                    given[i] = weakref.ref(x) if isinstance(x, _holders) else x
             else:
                 tracked = True
                 saved.append(pick(out, arrays, params))
     if not tracked:
         return None
+    given = {}
+    for i, x in enumerate(operands):
+        if x is not None and edges[i] is None:
+            given[i] = weakref.ref(x) if isinstance(x, _holders) else x
     node: Node = _new(row.node_type if row.title is None else row.named(row.title(arrays, params)))
     node.seq = next_seq()
     node.edges = tuple(edges)
